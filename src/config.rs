@@ -1,0 +1,140 @@
+//! Configuration: flags and environment, read once. Secrets print as `[REDACTED]`.
+
+use std::{
+    fs,
+    io::{self, Write},
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use secrecy::SecretString;
+
+use crate::store::{connection::Location, sealing::Masters};
+
+/// Where the record is kept, and under which key.
+#[derive(Args, Clone, Debug)]
+pub struct StoreConfig {
+    /// Database: a PostgreSQL URL, or sqlite: and a file
+    #[arg(long, env = "DATABASE_URL", default_value = "sqlite:circlekeeper.db", hide_env_values = true)]
+    pub database_url: String,
+    /// Connections to the database: for reading (SQLite), for all work (PostgreSQL)
+    #[arg(long, env = "CIRCLEKEEPER_CONNECTIONS", default_value_t = 8)]
+    pub connections: u32,
+    /// File with the master key, one `name:base64` line each, the newest first; made beside an embedded database when
+    /// nothing is given. The key itself can also stand in CIRCLEKEEPER_MASTER_KEY
+    #[arg(long, env = "CIRCLEKEEPER_MASTER_KEY_FILE")]
+    pub master_key_file: Option<PathBuf>,
+    /// The master key itself, instead of a file; only from the environment
+    #[arg(skip = std::env::var("CIRCLEKEEPER_MASTER_KEY").ok().map(SecretString::from))]
+    pub master_key: Option<SecretString>,
+}
+
+impl StoreConfig {
+    pub fn location(&self) -> Location {
+        Location { url: SecretString::from(self.database_url.clone()), connections: self.connections }
+    }
+
+    /// The master keys: from the environment, from the named file, or, for an embedded database, from a key file
+    /// beside it that is made with owner-only rights where there is none. The second value says where one was made.
+    pub fn masters(&self) -> Result<(Masters, Option<PathBuf>), String> {
+        self.find_masters(true)
+    }
+
+    /// The master keys of what is there already: none is made.
+    pub fn kept_masters(&self) -> Result<Masters, String> {
+        self.find_masters(false).map(|(masters, _)| masters)
+    }
+
+    fn find_masters(&self, makes: bool) -> Result<(Masters, Option<PathBuf>), String> {
+        if let Some(key) = &self.master_key {
+            return Ok((Masters::read(key)?, None));
+        }
+        let (path, may_make) = match (&self.master_key_file, self.location().file()) {
+            (Some(path), _) => (path.clone(), false),
+            (None, Some(database)) => (PathBuf::from(format!("{database}.key")), makes),
+            (None, None) => {
+                return Err("PostgreSQL needs a master key: set CIRCLEKEEPER_MASTER_KEY or \
+                            CIRCLEKEEPER_MASTER_KEY_FILE (circlekeeper new-key prints one)"
+                    .into());
+            }
+        };
+        let is_beside = self.master_key_file.is_none();
+        let database_exists = self.location().file().is_some_and(|database| Path::new(database).exists());
+        if is_beside && database_exists && !path.exists() {
+            return Err(format!(
+                "the database exists, and its key file {} does not: nothing in it can be read without",
+                path.display()
+            ));
+        }
+        let made = may_make && !path.exists();
+        if made {
+            write_secret(&path, &Masters::generate()).map_err(|error| format!("{}: {error}", path.display()))?;
+        }
+        let lines = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok((Masters::read(&SecretString::from(lines))?, made.then_some(path)))
+    }
+}
+
+/// Writes a file that only its owner can read.
+fn write_secret(path: &Path, line: &str) -> io::Result<()> {
+    let mut options = fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    writeln!(file, "{line}")?;
+    file.sync_all()
+}
+
+/// How the server answers.
+#[derive(Args, Clone, Debug)]
+pub struct ServerConfig {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "CIRCLEKEEPER_BIND", default_value = "127.0.0.1:8080")]
+    pub bind: SocketAddr,
+    /// Threads that answer requests; as many as the machine has cores when not said
+    #[arg(long, env = "CIRCLEKEEPER_WORKERS")]
+    pub workers: Option<usize>,
+    /// Connections at a time; more wait
+    #[arg(long, env = "CIRCLEKEEPER_MAX_CONNECTIONS", default_value_t = 25_000)]
+    pub max_connections: usize,
+    /// Minutes that an access token lives
+    #[arg(long, env = "CIRCLEKEEPER_ACCESS_MINUTES", default_value_t = 10)]
+    pub access_minutes: i64,
+    /// Minutes without use after which a sign-in ends
+    #[arg(long, env = "CIRCLEKEEPER_IDLE_MINUTES", default_value_t = 60)]
+    pub idle_minutes: i64,
+    /// Hours after which a sign-in ends in any case
+    #[arg(long, env = "CIRCLEKEEPER_SIGN_IN_HOURS", default_value_t = 12)]
+    pub sign_in_hours: i64,
+    /// Passwords that are hashed at the same time, 19 MiB each; as many as the machine has cores when not said
+    #[arg(long, env = "CIRCLEKEEPER_HASHING")]
+    pub hashing: Option<usize>,
+    /// Addresses of proxies whose X-Forwarded-For is believed, separated by commas
+    #[arg(long, env = "CIRCLEKEEPER_TRUSTED_PROXIES", value_delimiter = ',')]
+    pub trusted_proxies: Vec<IpAddr>,
+    /// Origins of browser clients that may call the API, separated by commas; none when not said
+    #[arg(long, env = "CIRCLEKEEPER_ORIGINS", value_delimiter = ',')]
+    pub origins: Vec<String>,
+    /// Log as JSON lines instead of text; CIRCLEKEEPER_LOG says how much (error, warn, info, debug)
+    #[arg(long, env = "CIRCLEKEEPER_LOG_JSON")]
+    pub log_json: bool,
+}
+
+impl Default for ServerConfig {
+    fn default() -> Self {
+        ServerConfig {
+            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+            workers: None,
+            max_connections: 25_000,
+            access_minutes: 10,
+            idle_minutes: 60,
+            sign_in_hours: 12,
+            hashing: None,
+            trusted_proxies: Vec::new(),
+            origins: Vec::new(),
+            log_json: false,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! Passwords: argon2id off the request threads, bounded, and what a new password must be.
+
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use argon2::{
+    Algorithm, Argon2, Block, Params, PasswordHasher, PasswordVerifier, Version,
+    password_hash::phc::{Output, PasswordHash},
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::Semaphore;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::{problem::Problem, rules::Refusal};
+
+/// OWASP's first choice for argon2id: 19 MiB, two passes, one lane.
+/// (OWASP Password Storage Cheat Sheet.)
+const MEMORY_KIB: u32 = 19 * 1024;
+const PASSES: u32 = 2;
+
+/// How many requests may wait for a place to hash in; more are answered with 503.
+const WAITING: usize = 64;
+
+/// Bytes of a typed password beyond which it cannot be right.
+const LONGEST: usize = 2048;
+
+/// Hashes and verifies, a few at a time: each hash holds 19 MiB, so an unbounded flood would hold gigabytes.
+#[derive(Clone)]
+pub struct Passwords {
+    places: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    memory: Memory,
+    /// Verified for unknown accounts, so that they take the same time.
+    dummy: Arc<str>,
+}
+
+fn argon2() -> Argon2<'static> {
+    let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("these parameters are in range");
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, params)
+}
+
+impl Passwords {
+    /// `at_once`: how many hashes are computed at the same time.
+    pub fn new(at_once: usize) -> Passwords {
+        Passwords {
+            places: Arc::new(Semaphore::new(at_once.max(1))),
+            waiting: Arc::default(),
+            memory: Memory::default(),
+            dummy: hash("nobody's password").expect("a fixed password hashes").into(),
+        }
+    }
+
+    /// Whether the password is the one that was hashed; always false for `None`, after the same work.
+    pub async fn verify(&self, password: SecretString, kept: Option<String>) -> Result<Verified, Problem> {
+        let known = kept.is_some();
+        let kept = kept.unwrap_or_else(|| self.dummy.to_string());
+        let memory = self.memory.clone();
+        self.bounded(move || {
+            // No kept password is longer than 128 characters: what is far beyond is not worth its normalization.
+            let typed = password.expose_secret();
+            let password = if typed.len() > LONGEST { String::new() } else { normalized(typed) };
+            let Ok(parsed) = PasswordHash::new(&kept) else {
+                return Err(Problem::Internal("a kept password hash cannot be read".into()));
+            };
+            let is_current = is_current(&parsed);
+            let matches = match (is_current, &parsed.salt, &parsed.hash) {
+                (true, Some(salt), Some(output)) => memory.verify(password.as_bytes(), salt, output)?,
+                _ => argon2().verify_password(password.as_bytes(), &parsed).is_ok(),
+            };
+            if !(matches && known) {
+                return Ok(Verified::No);
+            }
+            // Parameters are raised over the years: whoever signs in brings the password to hash it anew.
+            if is_current {
+                return Ok(Verified::Yes { rehashed: None });
+            }
+            Ok(Verified::Yes { rehashed: Some(hash(&password)?) })
+        })
+        .await
+    }
+
+    pub async fn hash(&self, password: SecretString) -> Result<String, Problem> {
+        self.bounded(move || hash(&normalized(password.expose_secret()))).await
+    }
+
+    async fn bounded<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        struct Waiting(Arc<AtomicUsize>);
+        impl Drop for Waiting {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let waiting = Waiting(self.waiting.clone());
+        if before >= WAITING {
+            return Err(Problem::Busy(2));
+        }
+        let place = self.places.clone().acquire_owned().await.map_err(|_| Problem::Busy(2))?;
+        drop(waiting);
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            work()
+        })
+        .await
+        .map_err(|_| Problem::Internal("a hashing thread was lost".into()))?
+    }
+}
+
+/// Memory to hash in, used again and again. Asked for anew with each hash, it would stay behind in the allocator's
+/// arena of every thread that ever hashed: hundreds of megabytes after a flood.
+#[derive(Clone, Default)]
+struct Memory(Arc<Mutex<Vec<Vec<Block>>>>);
+
+impl Memory {
+    /// Whether this password has this hash, under today's parameters.
+    fn verify(&self, password: &[u8], salt: &[u8], kept: &Output) -> Result<bool, Problem> {
+        let argon2 = argon2();
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut blocks = idle.unwrap_or_else(|| vec![Block::default(); argon2.params().block_count()]);
+        let mut output = zeroize::Zeroizing::new(vec![0; kept.len()]);
+        let hashed = argon2.hash_password_into_with_memory(password, salt, &mut output, &mut blocks);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+        hashed.map_err(|error| Problem::Internal(format!("a password cannot be hashed: {error}")))?;
+        // `Output` compares in constant time.
+        Ok(Output::new(&output).is_ok_and(|output| output == *kept))
+    }
+}
+
+fn is_current(kept: &PasswordHash) -> bool {
+    kept.algorithm.as_str() == "argon2id"
+        && kept.version == Some(Version::V0x13.into())
+        && Params::try_from(kept)
+            .is_ok_and(|params| params.m_cost() == MEMORY_KIB && params.t_cost() == PASSES && params.p_cost() == 1)
+}
+
+/// What came of a verification.
+pub enum Verified {
+    No,
+    /// `rehashed`: the same password under today's parameters, where they have changed.
+    Yes {
+        rehashed: Option<String>,
+    },
+}
+
+fn hash(password: &str) -> Result<String, Problem> {
+    let hash: argon2::password_hash::phc::PasswordHash = argon2()
+        .hash_password(password.as_bytes())
+        .map_err(|error| Problem::Internal(format!("a password cannot be hashed: {error}")))?;
+    Ok(hash.to_string())
+}
+
+/// The same text however it was typed: NFKC, so that a phone and a laptop agree.
+pub fn normalized(text: &str) -> String {
+    text.nfkc().collect()
+}
+
+/// What a new password must be: 8 to 128 characters after normalization, not guessable, and not one of the words
+/// that belong to this account. No composition rules (NIST SP 800-63B).
+pub fn check_new_password(password: &str, pointer: &str, own_words: &[&str]) -> Result<(), Refusal> {
+    let password = normalized(password);
+    let length = password.chars().count();
+    if !(8..=128).contains(&length) {
+        return Err(Refusal::field(pointer, format!("has {length} characters; 8 to 128 are allowed")));
+    }
+    let mut words = vec!["circlekeeper", "circle", "keeper", "group", "therapy", "support"];
+    words.extend(own_words);
+    let estimate = zxcvbn::zxcvbn(&password, &words);
+    // 2 of 4: more than a hundred million guesses on average.
+    if (estimate.score() as u8) < 2 {
+        return Err(Refusal::field(pointer, "is too easy to guess: take a longer phrase of unrelated words"));
+    }
+    Ok(())
+}

@@ -1,0 +1,325 @@
+//! Command line → configuration → store → serve; nothing else.
+
+use std::{
+    io::IsTerminal,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use circlekeeper::{
+    config::{ServerConfig, StoreConfig},
+    demo,
+    identity::Passwords,
+    routes, server,
+    store::{
+        access_log::{self, Verdict},
+        accounts, backup,
+        connection::{Clock, Db},
+        invitations, migrations, organizations,
+        sealing::Masters,
+    },
+};
+use clap::{Args, Parser, Subcommand};
+
+const ENVIRONMENT: &str = "\
+Also read from the environment:
+  CIRCLEKEEPER_MASTER_KEY  the master key itself, instead of a file
+  CIRCLEKEEPER_LOG         what is logged, such as info or circlekeeper=debug [default: info]";
+
+/// One confidential record for therapist-led and peer-led groups.
+#[derive(Parser)]
+#[command(name = "circlekeeper", version, after_help = ENVIRONMENT)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start on a fresh embedded database filled with a believable year, and print sign-ins
+    Demo(DemoArgs),
+    /// Start the server
+    #[command(after_help = ENVIRONMENT)]
+    Serve {
+        #[command(flatten)]
+        store: StoreConfig,
+        #[command(flatten)]
+        server: ServerConfig,
+    },
+    /// Bring the database to the newest schema
+    Migrate {
+        #[command(flatten)]
+        store: StoreConfig,
+    },
+    /// Accounts
+    #[command(subcommand)]
+    Account(Account),
+    /// Print a new master key
+    NewKey,
+    /// Copy an embedded database while the server runs; its data keys go to FILE.keys
+    Backup {
+        /// The copy; must not exist yet
+        file: PathBuf,
+        #[command(flatten)]
+        store: StoreConfig,
+    },
+    /// Check that a copy is whole, opens, and holds an unbroken access log
+    Verify {
+        /// The copy, with its key file beside it
+        file: PathBuf,
+        #[command(flatten)]
+        store: StoreConfig,
+    },
+    /// Put the data keys of FILE.keys back into the copy, so that a server can run on it
+    Restore {
+        /// The copy, with its key file beside it
+        file: PathBuf,
+    },
+    /// Check the access log of the database: changed, removed, reordered and cut-off entries are found
+    VerifyLog {
+        #[command(flatten)]
+        store: StoreConfig,
+    },
+}
+
+#[derive(Args)]
+struct DemoArgs {
+    /// Address and port to listen on; port 0 takes a free one
+    #[arg(long, env = "CIRCLEKEEPER_BIND", default_value = "127.0.0.1:8080")]
+    bind: std::net::SocketAddr,
+}
+
+#[derive(Subcommand)]
+enum Account {
+    /// Make an organization and print the one-time code with which its administrator signs up
+    CreateAdministrator {
+        /// The name of the organization
+        #[arg(long)]
+        organization: String,
+        #[command(flatten)]
+        store: StoreConfig,
+    },
+    /// Give somebody who forgot their password a new one, print it, and end their sign-ins
+    ResetPassword {
+        /// What they sign in with
+        #[arg(long)]
+        sign_in_name: String,
+        #[command(flatten)]
+        store: StoreConfig,
+    },
+}
+
+/// What a command ends with: nothing, or one line for people.
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("circlekeeper: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Outcome {
+    match command {
+        Command::Demo(args) => run_demo(&args),
+        Command::Serve { store, server } => {
+            log_to_stderr(server.log_json);
+            let db = open(&store)?;
+            serve(db, &server, |address| println!("listening on http://{address}"))
+        }
+        Command::Migrate { store } => {
+            masters(&store)?;
+            let done = migrations::run(&store.location()).map_err(inside)?;
+            println!("{} migrations run", done.len());
+            Ok(())
+        }
+        Command::Account(Account::CreateAdministrator { organization, store }) => {
+            create_administrator(&organization, &store)
+        }
+        Command::Account(Account::ResetPassword { sign_in_name, store }) => reset_password(&sign_in_name, &store),
+        Command::NewKey => {
+            println!("{}", Masters::generate());
+            Ok(())
+        }
+        Command::Backup { file, store } => {
+            backup::copy(&store.location(), &file).map_err(inside)?;
+            println!("copied to {}, data keys to {}", file.display(), backup::keys_beside(&file).display());
+            Ok(())
+        }
+        Command::Verify { file, store } => {
+            let masters = store.kept_masters()?;
+            report(&backup::verify(&file, &masters).map_err(inside)?)
+        }
+        Command::Restore { file } => {
+            let keys = backup::join_keys(&file).map_err(inside)?;
+            println!("{} holds its {keys} data keys again", file.display());
+            Ok(())
+        }
+        Command::VerifyLog { store } => {
+            let masters = store.kept_masters()?;
+            report(&access_log::verify_at(&store.location(), &masters).map_err(inside)?)
+        }
+    }
+}
+
+/// A failure inside, in words for whoever runs the server.
+fn inside(problem: circlekeeper::problem::Problem) -> String {
+    match problem {
+        circlekeeper::problem::Problem::Internal(cause) => cause,
+        other => other.to_string(),
+    }
+}
+
+fn log_to_stderr(json: bool) {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_env("CIRCLEKEEPER_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
+    if json { lines.json().init() } else { lines.init() }
+}
+
+fn masters(store: &StoreConfig) -> Result<Masters, String> {
+    let (masters, made) = store.masters()?;
+    if let Some(path) = made {
+        eprintln!("made a master key in {}: keep a copy of it apart from the database", path.display());
+    }
+    Ok(masters)
+}
+
+/// Opens the database. An embedded one is brought to the newest schema; PostgreSQL waits for `migrate`, so that several
+/// servers do not race to change it.
+fn open(store: &StoreConfig) -> Result<Db, String> {
+    let location = store.location();
+    let masters = masters(store)?;
+    if location.is_postgres() {
+        if migrations::are_pending(&location).map_err(inside)? {
+            return Err("the database waits for migrations: run circlekeeper migrate first".into());
+        }
+    } else {
+        migrations::run(&location).map_err(inside)?;
+    }
+    Db::open(&location, masters, Clock::default()).map_err(inside)
+}
+
+/// Serves until SIGTERM or SIGINT; then finishes what is under way.
+fn serve(db: Db, config: &ServerConfig, ready: impl FnOnce(std::net::SocketAddr)) -> Outcome {
+    actix_web::rt::System::new().block_on(async {
+        let running =
+            server::start(db, config).map_err(|error| format!("cannot listen on {}: {error}", config.bind))?;
+        // Whoever is told that it listens may stop it at once: the signals are caught before.
+        let stop = stop_signal().map_err(|error| format!("cannot wait for signals: {error}"))?;
+        ready(running.address);
+        let handle = running.server.handle();
+        actix_web::rt::spawn(async move {
+            stop.await;
+            tracing::info!("stopping: requests under way are finished first");
+            handle.stop(true).await;
+        });
+        running.server.await.map_err(|error| error.to_string())
+    })
+}
+
+/// Waits for SIGTERM, SIGINT or SIGHUP, and catches them from now on.
+#[cfg(unix)]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut hangup = signal(SignalKind::hangup())?;
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+            _ = hangup.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn stop_signal() -> std::io::Result<impl Future<Output = ()>> {
+    Ok(async {
+        let _ = tokio::signal::ctrl_c().await;
+    })
+}
+
+fn create_administrator(organization: &str, store: &StoreConfig) -> Outcome {
+    let name = organization.trim().to_owned();
+    if name.is_empty() || name.chars().count() > 200 {
+        return Err("the name of an organization has 1 to 200 characters".into());
+    }
+    let db = open(store)?;
+    let (id, code, expires_at) = actix_web::rt::System::new()
+        .block_on(db.write(move |connection| organizations::found(connection, &name)))
+        .map_err(inside)?;
+    println!("organization {id}");
+    println!("one-time code {code} (until {expires_at})");
+    println!("sign up with POST /v1/accounts");
+    Ok(())
+}
+
+fn reset_password(sign_in_name: &str, store: &StoreConfig) -> Outcome {
+    let db = open(store)?;
+    let key = db.installation().index("sign-in", &routes::tokens::folded(sign_in_name));
+    let password = invitations::new_code();
+    let found = actix_web::rt::System::new()
+        .block_on(async {
+            let hash = Passwords::new(1).hash(password.clone().into()).await?;
+            db.write(move |connection| accounts::reset_password(connection, &key, &hash)).await
+        })
+        .map_err(inside)?;
+    if !found {
+        return Err("nobody signs in with this name".into());
+    }
+    println!("new password {password}");
+    println!("hand it over by a way that you trust; PUT /v1/account/password changes it");
+    Ok(())
+}
+
+fn run_demo(args: &DemoArgs) -> Outcome {
+    let directory = demo::fresh_directory().map_err(|error| format!("no directory for the demo: {error}"))?;
+    let outcome = serve_demo(args, &directory);
+    // The demo's people are made up, and so they go with it.
+    let _ = std::fs::remove_dir_all(&directory);
+    outcome
+}
+
+fn serve_demo(args: &DemoArgs, directory: &Path) -> Outcome {
+    let store = StoreConfig {
+        database_url: format!("sqlite:{}", directory.join("demo.db").display()),
+        connections: 8,
+        master_key_file: None,
+        master_key: None,
+    };
+    // The key goes with the demo's database: nobody has to be told where it is.
+    let (masters, _) = store.masters()?;
+    migrations::run(&store.location()).map_err(inside)?;
+    let db = Db::open(&store.location(), masters, Clock::default()).map_err(inside)?;
+    // Nobody who reads the docs beside it should have to sign in again.
+    let config =
+        ServerConfig { bind: args.bind, access_minutes: 8 * 60, idle_minutes: 12 * 60, ..ServerConfig::default() };
+    let story = demo::fill(&db, &config).map_err(inside)?;
+    serve(db, &config, |address| println!("{}", story.told(address)))
+}
+
+fn report(verdict: &Verdict) -> Outcome {
+    println!("{} chains, {} entries", verdict.chains, verdict.entries);
+    if let Some((chain, length, head)) = &verdict.newest {
+        println!("newest chain {chain}: {length} entries, head {head}");
+    }
+    if verdict.faults.is_empty() {
+        println!("whole");
+        return Ok(());
+    }
+    const SHOWN: usize = 10;
+    for fault in verdict.faults.iter().take(SHOWN) {
+        println!("fault: {fault}");
+    }
+    if verdict.faults.len() > SHOWN {
+        println!("and {} more: one change breaks every link after it", verdict.faults.len() - SHOWN);
+    }
+    Err(format!("{} faults", verdict.faults.len()))
+}

@@ -1,0 +1,38 @@
+//! What the domain allows. Pure: no I/O, no HTTP, no diesel, no clock.
+
+pub mod agreements;
+pub mod attendance;
+pub mod crisis_lines;
+pub mod groups;
+pub mod instruments;
+pub mod measures;
+pub mod members;
+pub mod notes;
+pub mod sessions;
+pub mod techniques;
+
+use thiserror::Error;
+
+/// Why a rule says no.
+#[derive(Debug, Error, PartialEq, Eq)]
+pub enum Refusal {
+    /// One field of the request; `pointer` is a JSON pointer into the body.
+    #[error("{pointer} {detail}")]
+    Field { pointer: String, detail: String },
+    /// Several fields.
+    #[error("several fields")]
+    Fields(Vec<(String, String)>),
+    /// Not this request but the state of things.
+    #[error("{0}")]
+    Clash(String),
+}
+
+impl Refusal {
+    pub fn field(pointer: impl Into<String>, detail: impl Into<String>) -> Refusal {
+        Refusal::Field { pointer: pointer.into(), detail: detail.into() }
+    }
+
+    pub fn clash(detail: impl Into<String>) -> Refusal {
+        Refusal::Clash(detail.into())
+    }
+}

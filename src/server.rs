@@ -1,0 +1,300 @@
+//! The server: routes, limits, headers, docs, health and metrics; used by the program and by the tests alike.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
+use actix_cors::Cors;
+use actix_web::{
+    App, HttpRequest, HttpResponse, HttpServer,
+    body::{BoxBody, MessageBody},
+    dev::{Server, ServiceRequest, ServiceResponse},
+    error::QueryPayloadError,
+    http::{Method, StatusCode, header},
+    middleware::{Condition, DefaultHeaders, Next, from_fn},
+    web::{self, Data, PathConfig, PayloadConfig, QueryConfig, ServiceConfig},
+};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing::Span;
+use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
+
+use crate::{
+    config::ServerConfig,
+    identity::{Passwords, Tokens, TrustedProxies},
+    problem::Problem,
+    routes::{
+        command::BODY_LIMIT,
+        operation::{Api, Document},
+    },
+    store::{
+        connection::Db,
+        sign_ins::{self, Lifetimes},
+    },
+};
+
+/// How often the server clears away what has had its day.
+const HOUSEKEEPING: Duration = Duration::from_secs(600);
+
+/// A server that listens.
+pub struct Running {
+    pub server: Server,
+    pub address: SocketAddr,
+}
+
+/// What every worker of the server shares: the operations, and what their handlers ask for.
+#[derive(Clone)]
+pub struct Parts {
+    api: Arc<Api>,
+    contract: Arc<str>,
+    db: Data<Db>,
+    tokens: Data<Tokens>,
+    passwords: Data<Passwords>,
+    lifetimes: Data<Lifetimes>,
+    proxies: Data<TrustedProxies>,
+}
+
+impl Parts {
+    pub fn new(db: &Db, config: &ServerConfig) -> Parts {
+        let api = Api::new();
+        Parts {
+            contract: Document::of(&api)
+                .and_then(|document| serde_json::to_string(&document))
+                .unwrap_or_default()
+                .into(),
+            api: Arc::new(api),
+            db: Data::new(db.clone()),
+            tokens: Data::new(Tokens::new(db.token_secrets(), db.clock.clone(), config.access_minutes)),
+            passwords: Data::new(Passwords::new(config.hashing.unwrap_or_else(cores))),
+            lifetimes: Data::new(Lifetimes { idle_minutes: config.idle_minutes, longest_hours: config.sign_in_hours }),
+            proxies: Data::new(TrustedProxies(config.trusted_proxies.clone())),
+        }
+    }
+
+    /// Registers everything that a client can ask, and how a request that cannot be read is answered.
+    pub fn configure(&self, app: &mut ServiceConfig) {
+        app.app_data(self.db.clone())
+            .app_data(self.tokens.clone())
+            .app_data(self.passwords.clone())
+            .app_data(self.lifetimes.clone())
+            .app_data(self.proxies.clone())
+            .app_data(PayloadConfig::new(BODY_LIMIT))
+            .app_data(PathConfig::default().error_handler(|_, _| Problem::NotFound.into()))
+            .app_data(QueryConfig::default().error_handler(|error, _| unreadable_query(&error).into()));
+        for resource in self.api.resources() {
+            app.service(resource);
+        }
+        let contract = self.contract.clone();
+        let show_contract = move || {
+            let contract = contract.to_string();
+            async move { HttpResponse::Ok().content_type("application/json").body(contract) }
+        };
+        let docs = utoipa_swagger_ui::Config::from("/openapi.json").try_it_out_enabled(true);
+        app.service(utoipa_swagger_ui::SwaggerUi::new("/docs/{_:.*}").config(docs))
+            .route(
+                "/docs",
+                web::get().to(async || HttpResponse::SeeOther().insert_header((header::LOCATION, "/docs/")).finish()),
+            )
+            .route("/openapi.json", web::get().to(show_contract))
+            .route("/health/live", web::get().to(async || HttpResponse::NoContent().finish()))
+            .route("/health/ready", web::get().to(ready))
+            .route("/metrics", web::get().to(show_metrics))
+            .default_service(web::to(async || Problem::NotFound.response()));
+    }
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from)
+}
+
+/// Begins to listen. The returned server runs until it is stopped; then it finishes the requests that are under way.
+pub fn start(db: Db, config: &ServerConfig) -> std::io::Result<Running> {
+    let parts = Parts::new(&db, config);
+    let origins = config.origins.clone();
+    recorder();
+    let server = HttpServer::new(move || {
+        let parts = parts.clone();
+        App::new()
+            .configure(move |app| parts.configure(app))
+            .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap(from_fn(acceptable))
+            .wrap(from_fn(measured))
+            .wrap(safety_headers())
+            .wrap(TracingLogger::<Spans>::new())
+    })
+    .workers(config.workers.unwrap_or_else(cores))
+    .max_connections(config.max_connections)
+    .client_request_timeout(Duration::from_secs(15))
+    .client_disconnect_timeout(Duration::from_secs(5))
+    .keep_alive(Duration::from_secs(75))
+    .shutdown_timeout(30)
+    // The program itself waits for both signals: actix treats SIGINT as a hard stop.
+    .disable_signals()
+    .bind(config.bind)?;
+    let address = server.addrs()[0];
+    actix_web::rt::spawn(keep_house(db));
+    Ok(Running { server: server.run(), address })
+}
+
+/// The OpenAPI document, as `/openapi.json` serves it.
+pub fn contract() -> String {
+    Document::of(&Api::new()).and_then(|document| serde_json::to_string_pretty(&document)).unwrap_or_default()
+}
+
+async fn keep_house(db: Db) {
+    loop {
+        if let Err(problem) = db.write(sign_ins::remove_expired).await {
+            tracing::warn!(%problem, "housekeeping has to wait");
+        }
+        actix_web::rt::time::sleep(HOUSEKEEPING).await;
+    }
+}
+
+fn unreadable_query(error: &QueryPayloadError) -> Problem {
+    Problem::Unreadable(format!("The query cannot be read: {error}."))
+}
+
+fn cors(origins: &[String]) -> Cors {
+    let mut cors = Cors::default()
+        .allowed_methods(["GET", "POST", "PUT", "DELETE"])
+        .allowed_headers(["authorization", "content-type", "idempotency-key", "if-match"])
+        .expose_headers(["etag", "location", "link", "retry-after"])
+        .block_on_origin_mismatch(false)
+        .max_age(600);
+    for origin in origins {
+        cors = cors.allowed_origin(origin);
+    }
+    cors
+}
+
+fn safety_headers() -> DefaultHeaders {
+    DefaultHeaders::new()
+        .add((header::CACHE_CONTROL, "no-store"))
+        .add((header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .add((header::REFERRER_POLICY, "no-referrer"))
+        .add((header::X_FRAME_OPTIONS, "DENY"))
+        .add(("cross-origin-resource-policy", "same-origin"))
+        .add((header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"))
+}
+
+/// A method as a label: those that clients make up would grow the metrics without bound.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [Method; 8] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+        Method::TRACE,
+    ];
+    const NAMES: [&str; 8] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"];
+    KNOWN.iter().position(|known| known == method).map_or("other", |index| NAMES[index])
+}
+
+/// Counts and times requests by the pattern of their route, and gives the docs page its own content policy.
+async fn measured(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
+    let begun = Instant::now();
+    let method = known(request.method());
+    let is_docs = request.path().starts_with("/docs");
+    let mut response = next.call(request).await?.map_into_boxed_body();
+    if is_docs && response.status() == StatusCode::NOT_FOUND {
+        // The docs page has its own words for a file that it lacks: none.
+        response = response.into_response(Problem::NotFound.response());
+    }
+    let policy = if is_docs {
+        "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+    } else {
+        "default-src 'none'; frame-ancestors 'none'"
+    };
+    response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(policy));
+    // The pattern, never the path: a path names groups and people.
+    let route = response.request().match_pattern().unwrap_or_else(|| "none".into());
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
+        .increment(1);
+    metrics::histogram!("http_request_seconds", "method" => method, "route" => route)
+        .record(begun.elapsed().as_secs_f64());
+    Ok(response)
+}
+
+/// Refuses a client that takes neither JSON nor problem details (RFC 9110, 12.5.1): it could read no answer.
+async fn acceptable(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let takes_json = |accept: &str| {
+        accept.split(',').any(|range| {
+            let mut parts = range.split(';');
+            let essence = parts.next().unwrap_or("").trim().to_ascii_lowercase();
+            let is_excluded = parts.any(|part| matches!(part.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
+            matches!(essence.as_str(), "*/*" | "application/*" | "application/json") && !is_excluded
+        })
+    };
+    let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
+    if request.path().starts_with("/v1/")
+        && accept.is_some_and(|accept| !accept.trim().is_empty() && !takes_json(accept))
+    {
+        return Ok(request.into_response(Problem::NotAcceptable.response()));
+    }
+    Ok(next.call(request).await?.map_into_boxed_body())
+}
+
+async fn ready(db: Data<Db>) -> HttpResponse {
+    match db.answers().await {
+        Ok(()) => HttpResponse::NoContent().finish(),
+        Err(_) => Problem::Busy(5).response(),
+    }
+}
+
+async fn show_metrics(request: HttpRequest) -> HttpResponse {
+    // Figures of the whole server are for whoever runs it: not for the outside, through whichever proxy.
+    let is_local = request.peer_addr().is_some_and(|address| address.ip().is_loopback());
+    if !is_local || request.headers().contains_key("x-forwarded-for") || request.headers().contains_key("forwarded") {
+        return Problem::NotFound.response();
+    }
+    HttpResponse::Ok().content_type("text/plain; version=0.0.4").body(recorder().render())
+}
+
+/// One recorder for the process: tests start many servers in one.
+fn recorder() -> &'static PrometheusHandle {
+    static RECORDER: OnceLock<PrometheusHandle> = OnceLock::new();
+    RECORDER.get_or_init(|| {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        // Where a program has set its own recorder, that one counts.
+        let _ = metrics::set_global_recorder(recorder);
+        handle
+    })
+}
+
+/// One log line for each request: method, pattern and status; no path, query, address or header.
+struct Spans;
+
+impl RootSpanBuilder for Spans {
+    fn on_request_start(request: &ServiceRequest) -> Span {
+        let request_id =
+            actix_web::HttpMessage::extensions(request).get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+        tracing::info_span!(
+            "request",
+            request_id,
+            method = known(request.method()),
+            route = request.match_pattern().unwrap_or_else(|| "none".into()),
+            status = tracing::field::Empty,
+        )
+    }
+
+    fn on_request_end<B: MessageBody>(span: Span, outcome: &Result<ServiceResponse<B>, actix_web::Error>) {
+        let status = match outcome {
+            Ok(response) => response.status().as_u16(),
+            Err(error) => error.as_response_error().status_code().as_u16(),
+        };
+        span.record("status", status);
+        span.in_scope(|| tracing::info!("answered"));
+    }
+}

@@ -1,0 +1,283 @@
+//! Attendance of named members, with every version that it had.
+
+use diesel::prelude::*;
+
+use super::{
+    columns::{Sealed, word_columns},
+    connection::{Connection, insert_many},
+    permit::{Permit, concerns},
+    schema::{attendance_versions, attendances},
+    sealing::Place,
+};
+use crate::{
+    policy::{act, area},
+    problem::Problem,
+    rules::attendance::{Presence, Status},
+    values::{Id, Moment},
+};
+
+const REASON: &str = "attendances.reason";
+
+word_columns!(Status, Presence);
+
+/// One member's attendance of one session, as it stands.
+#[derive(Clone, Debug, Queryable, Selectable)]
+#[diesel(table_name = attendances)]
+pub struct Attendance {
+    pub id: Id,
+    pub group_id: Id,
+    pub session_id: Id,
+    pub member_id: Id,
+    pub status: Status,
+    pub modality: Presence,
+    pub arrived_at: Option<Moment>,
+    pub left_at: Option<Moment>,
+    pub minutes: i32,
+    pub starts_at: Moment,
+    pub recorded_by: Id,
+    pub recorded_at: Moment,
+    reason: Option<Sealed>,
+    pub version: i32,
+}
+
+/// What is said of one member's attendance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    pub member: Id,
+    pub status: Status,
+    pub modality: Presence,
+    pub arrived_at: Option<Moment>,
+    pub left_at: Option<Moment>,
+    pub minutes: i32,
+}
+
+impl Attendance {
+    /// Whether it already says so.
+    pub fn says(&self, said: &Said) -> bool {
+        *said
+            == Said {
+                member: self.member_id,
+                status: self.status,
+                modality: self.modality,
+                arrived_at: self.arrived_at,
+                left_at: self.left_at,
+                minutes: self.minutes,
+            }
+    }
+}
+
+/// One version of an attendance: what was said, by whom, when and why.
+#[derive(Clone, Debug)]
+pub struct PastVersion {
+    pub version: i32,
+    pub status: Status,
+    pub modality: Presence,
+    pub arrived_at: Option<Moment>,
+    pub left_at: Option<Moment>,
+    pub minutes: i32,
+    pub recorded_by: Id,
+    pub recorded_at: Moment,
+    pub reason: Option<String>,
+}
+
+/// First attendances of a session, all with one statement.
+pub fn insert<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    session: Id,
+    starts_at: Moment,
+    said: &[Said],
+) -> Result<(), Problem> {
+    let now = connection.now;
+    let rows: Vec<_> = said
+        .iter()
+        .map(|said| {
+            (
+                attendances::id.eq(Id::in_order()),
+                attendances::group_id.eq(permit.group()),
+                attendances::session_id.eq(session),
+                attendances::member_id.eq(said.member),
+                attendances::status.eq(said.status),
+                attendances::modality.eq(said.modality),
+                attendances::arrived_at.eq(said.arrived_at),
+                attendances::left_at.eq(said.left_at),
+                attendances::minutes.eq(said.minutes),
+                attendances::starts_at.eq(starts_at),
+                attendances::recorded_by.eq(permit.account()),
+                attendances::recorded_at.eq(now),
+                attendances::version.eq(1),
+            )
+        })
+        .collect();
+    insert_many!(connection.with(permit), attendances::table, &rows)?;
+    Ok(())
+}
+
+/// Keeps the version that stood, and puts the new one in its place.
+pub fn update<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    kept: &Attendance,
+    said: &Said,
+    reason: &str,
+) -> Result<(), Problem> {
+    diesel::insert_into(attendance_versions::table)
+        .values((
+            attendance_versions::attendance_id.eq(kept.id),
+            attendance_versions::group_id.eq(permit.group()),
+            attendance_versions::version.eq(kept.version),
+            attendance_versions::status.eq(kept.status),
+            attendance_versions::modality.eq(kept.modality),
+            attendance_versions::arrived_at.eq(kept.arrived_at),
+            attendance_versions::left_at.eq(kept.left_at),
+            attendance_versions::minutes.eq(kept.minutes),
+            attendance_versions::recorded_by.eq(kept.recorded_by),
+            attendance_versions::recorded_at.eq(kept.recorded_at),
+            attendance_versions::reason.eq(&kept.reason),
+        ))
+        .execute(connection.with(permit))?;
+    let member = kept.member_id;
+    let now = connection.now;
+    let sealed = connection.keys([member])?.of(member)?.seal(Place(REASON, kept.id), reason);
+    let changed = diesel::update(
+        attendances::table
+            .filter(attendances::id.eq(kept.id))
+            .filter(attendances::group_id.eq(permit.group()))
+            .filter(attendances::version.eq(kept.version)),
+    )
+    .set((
+        attendances::status.eq(said.status),
+        attendances::modality.eq(said.modality),
+        attendances::arrived_at.eq(said.arrived_at),
+        attendances::left_at.eq(said.left_at),
+        attendances::minutes.eq(said.minutes),
+        attendances::recorded_by.eq(permit.account()),
+        attendances::recorded_at.eq(now),
+        attendances::reason.eq(sealed),
+        attendances::version.eq(kept.version + 1),
+    ))
+    .execute(connection.with(permit))?;
+    if changed == 0 { Err(Problem::Stale) } else { Ok(()) }
+}
+
+/// A session's attendance, or the caller's own in it.
+pub fn list<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    session: Id,
+) -> Result<Vec<Attendance>, Problem> {
+    let mut query = attendances::table
+        .filter(attendances::session_id.eq(session))
+        .filter(attendances::group_id.eq(permit.group()))
+        .order(attendances::member_id)
+        .select(Attendance::as_select())
+        .into_boxed();
+    if let Some(own) = permit.only_member()? {
+        query = query.filter(attendances::member_id.eq(own));
+    }
+    Ok(query.load(connection.with(permit))?)
+}
+
+pub fn find<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    session: Id,
+    member: Id,
+) -> Result<Option<Attendance>, Problem> {
+    permit.reaches_member(member)?;
+    let found: Option<Attendance> = attendances::table
+        .filter(attendances::session_id.eq(session))
+        .filter(attendances::member_id.eq(member))
+        .filter(attendances::group_id.eq(permit.group()))
+        .select(Attendance::as_select())
+        .first(connection.with(permit))
+        .optional()?;
+    concerns(connection, permit, Some(member), found.as_ref().map(|attendance| attendance.id));
+    Ok(found)
+}
+
+/// One member's attendance in this group, oldest first.
+pub fn list_of_member(
+    connection: &mut Connection,
+    permit: &Permit<act::ReadAttendance>,
+    member: Id,
+) -> Result<Vec<Attendance>, Problem> {
+    permit.reaches_member(member)?;
+    concerns(connection, permit, Some(member), None);
+    Ok(attendances::table
+        .filter(attendances::member_id.eq(member))
+        .filter(attendances::group_id.eq(permit.group()))
+        .order((attendances::starts_at, attendances::id))
+        .select(Attendance::as_select())
+        .load(connection.with(permit))?)
+}
+
+/// The versions that an attendance had before the one that stands, oldest first.
+pub fn list_versions(
+    connection: &mut Connection,
+    permit: &Permit<act::ReadAttendance>,
+    kept: &Attendance,
+) -> Result<Vec<PastVersion>, Problem> {
+    type Row = (i32, Status, Presence, Option<Moment>, Option<Moment>, i32, Id, Moment, Option<Sealed>);
+    let rows: Vec<Row> = attendance_versions::table
+        .filter(attendance_versions::attendance_id.eq(kept.id))
+        .filter(attendance_versions::group_id.eq(permit.group()))
+        .order(attendance_versions::version)
+        .select((
+            attendance_versions::version,
+            attendance_versions::status,
+            attendance_versions::modality,
+            attendance_versions::arrived_at,
+            attendance_versions::left_at,
+            attendance_versions::minutes,
+            attendance_versions::recorded_by,
+            attendance_versions::recorded_at,
+            attendance_versions::reason,
+        ))
+        .load(connection.with(permit))?;
+    let current = (
+        kept.version,
+        kept.status,
+        kept.modality,
+        kept.arrived_at,
+        kept.left_at,
+        kept.minutes,
+        kept.recorded_by,
+        kept.recorded_at,
+        kept.reason.clone(),
+    );
+    let member = kept.member_id;
+    let keys = connection.keys([member])?;
+    rows.into_iter()
+        .chain([current])
+        .map(|(version, status, modality, arrived_at, left_at, minutes, recorded_by, recorded_at, reason)| {
+            let reason = reason.map(|reason| keys.of(member)?.open(Place(REASON, kept.id), &reason)).transpose()?;
+            Ok(PastVersion {
+                version,
+                status,
+                modality,
+                arrived_at,
+                left_at,
+                minutes,
+                recorded_by,
+                recorded_at,
+                reason,
+            })
+        })
+        .collect()
+}
+
+/// The caller's own attendance in all their groups since a moment, oldest first.
+pub fn list_own(
+    connection: &mut Connection,
+    permit: &Permit<act::ReadOwnAccount>,
+    own: &[Id],
+    since: Moment,
+) -> Result<Vec<Attendance>, Problem> {
+    Ok(attendances::table
+        .filter(attendances::member_id.eq_any(own))
+        .filter(attendances::starts_at.ge(since))
+        .order((attendances::starts_at, attendances::id))
+        .select(Attendance::as_select())
+        .load(connection.with(permit))?)
+}

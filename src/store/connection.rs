@@ -1,0 +1,553 @@
+//! The way to the database: `Db::read`, `Db::write`, one connection type over SQLite and PostgreSQL.
+//!
+//! SQLite has exactly one writer, so it gets one writer thread: waiting jobs run as savepoints of one transaction
+//! and are answered after the commit, so that many writers share one sync to disk. The same thread keeps this
+//! server's chain of the access log on both databases.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+        mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    },
+    time::Duration,
+};
+
+use diesel::{
+    Connection as _,
+    connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
+    r2d2::{ManageConnection, Pool},
+    sqlite::SqliteConnection,
+};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::sync::{Semaphore, oneshot};
+
+use super::{
+    access_log::{Chain, Entry},
+    keys,
+    permit::Permit,
+    sealing::{InstallationKeys, Keys, Masters},
+};
+use crate::{
+    policy::Act,
+    problem::Problem,
+    values::{Id, Moment},
+};
+
+/// How many jobs one transaction of the SQLite writer takes at most.
+const GROUP: usize = 128;
+/// How many jobs wait for the writer before new ones are refused with 503.
+const QUEUE: usize = 4096;
+/// How long a request waits for a connection before it is refused with 503.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+pub(super) use super::database::Database;
+
+type Transactions = <Database as diesel::Connection>::TransactionManager;
+
+/// Inserts many rows with one statement. The derived connection cannot, so each database does it for itself.
+macro_rules! insert_many {
+    ($connection:expr, $table:expr, $rows:expr) => {{
+        let rows = $rows;
+        // SQLite binds at most 32,766 values; the widest rows here have fewer than 32 columns.
+        let mut done = Ok(0);
+        for rows in rows.chunks(500) {
+            done = match $connection {
+                $crate::store::connection::Database::Sqlite(connection) => {
+                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(rows), connection)
+                }
+                #[cfg(feature = "postgres")]
+                $crate::store::connection::Database::Postgres(connection) => {
+                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(rows), connection)
+                }
+            };
+            if done.is_err() {
+                break;
+            }
+        }
+        done
+    }};
+}
+pub(super) use insert_many;
+
+/// Inserts a row unless one with its key is there: without a clash that would end a PostgreSQL transaction.
+macro_rules! insert_unless_there {
+    ($connection:expr, $table:expr, $row:expr) => {{
+        let row = $row;
+        match $connection {
+            $crate::store::connection::Database::Sqlite(connection) => diesel::RunQueryDsl::execute(
+                diesel::insert_into($table).values(row).on_conflict_do_nothing(),
+                connection,
+            ),
+            #[cfg(feature = "postgres")]
+            $crate::store::connection::Database::Postgres(connection) => diesel::RunQueryDsl::execute(
+                diesel::insert_into($table).values(row).on_conflict_do_nothing(),
+                connection,
+            ),
+        }
+    }};
+}
+pub(super) use insert_unless_there;
+
+/// The server's clock, which a test can move.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Arc<AtomicI64>);
+
+impl Clock {
+    pub fn now(&self) -> Moment {
+        let now = Moment::from(jiff::Timestamp::now());
+        Moment(now.0 + self.0.load(Ordering::Relaxed))
+    }
+
+    /// Moves the clock by so many milliseconds, forward or back.
+    pub fn shift(&self, milliseconds: i64) {
+        self.0.fetch_add(milliseconds, Ordering::Relaxed);
+    }
+}
+
+/// Where the database is, and how it is used.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// `postgres://…`, or `sqlite:` and a path.
+    pub url: SecretString,
+    /// Connections for reading (SQLite), or for all work (PostgreSQL).
+    pub connections: u32,
+}
+
+impl Location {
+    pub fn is_postgres(&self) -> bool {
+        let url = self.url.expose_secret();
+        url.starts_with("postgres://") || url.starts_with("postgresql://")
+    }
+
+    /// The file of an embedded database.
+    pub fn file(&self) -> Option<&str> {
+        (!self.is_postgres()).then(|| {
+            let url = self.url.expose_secret();
+            url.strip_prefix("sqlite:").unwrap_or(url)
+        })
+    }
+
+    pub(super) fn connect(&self, writes: bool) -> Result<Database, diesel::ConnectionError> {
+        match self.file() {
+            Some(file) => {
+                if writes {
+                    make_private(file);
+                }
+                let mut connection = SqliteConnection::establish(file)?;
+                let settings = if writes {
+                    // Patience first: another process that closes the database holds it while this one asks for WAL.
+                    "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
+                     PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -16384;"
+                } else {
+                    "PRAGMA busy_timeout = 10000; PRAGMA query_only = ON;"
+                };
+                connection.batch_execute(settings).map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                Ok(Database::Sqlite(connection))
+            }
+            #[cfg(feature = "postgres")]
+            None => {
+                let mut connection = diesel::pg::PgConnection::establish(self.url.expose_secret())?;
+                connection
+                    .batch_execute("SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'")
+                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                Ok(Database::Postgres(connection))
+            }
+            #[cfg(not(feature = "postgres"))]
+            None => Err(diesel::ConnectionError::BadConnection(
+                "this program was built without PostgreSQL: build it with --features postgres".into(),
+            )),
+        }
+    }
+}
+
+/// Makes the file of a new embedded database, for its owner alone; SQLite gives its companions the same rights.
+fn make_private(file: &str) {
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    // A file that is there already, or cannot be made, is SQLite's to judge.
+    let _ = options.open(file);
+}
+
+/// A connection of the pool; dropped when it met an error that a later request must not inherit.
+struct Pooled {
+    database: Option<Database>,
+}
+
+struct Opener {
+    location: Location,
+}
+
+impl ManageConnection for Opener {
+    type Connection = Pooled;
+    type Error = diesel::ConnectionError;
+
+    fn connect(&self) -> Result<Pooled, Self::Error> {
+        self.location.connect(self.location.is_postgres()).map(|database| Pooled { database: Some(database) })
+    }
+
+    fn is_valid(&self, _: &mut Pooled) -> Result<(), Self::Error> {
+        Ok(())
+    }
+
+    fn has_broken(&self, pooled: &mut Pooled) -> bool {
+        match &mut pooled.database {
+            Some(database) => Transactions::is_broken_transaction_manager(database),
+            None => true,
+        }
+    }
+}
+
+/// One request's way to the database. It gives out the database only to `store`, and there only for a permit.
+pub struct Connection {
+    database: Database,
+    shared: Arc<Shared>,
+    /// What the access log must hold before this request may be answered. The writer's connection collects those of
+    /// all jobs of a group.
+    pub(super) entries: Vec<Entry>,
+    /// Where the entries of the present request begin.
+    pub(super) own_entries: usize,
+    /// What the access log holds of this request if the caller reached for more than their own.
+    pub(super) attempt: Option<Entry>,
+    /// The moment of the request: one reading of the clock for all its parts.
+    pub now: Moment,
+}
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub masters: Masters,
+    pub installation: InstallationKeys,
+}
+
+impl Connection {
+    /// The database, for work that a permit allows.
+    pub(super) fn with<A: Act>(&mut self, _permit: &Permit<A>) -> &mut Database {
+        &mut self.database
+    }
+
+    /// The second door: for signing in, for looking up standings, for keeping the log. A test pins who uses it.
+    pub(super) fn before_any_permit(&mut self) -> &mut Database {
+        &mut self.database
+    }
+
+    /// The keyed hashes of the installation.
+    pub fn installation(&self) -> &InstallationKeys {
+        &self.shared.installation
+    }
+
+    /// The data keys of these owners, with one query.
+    pub(super) fn keys(&mut self, owners: impl IntoIterator<Item = Id>) -> Result<Keys, Problem> {
+        let shared = self.shared.clone();
+        keys::load(&mut self.database, &shared.masters, owners)
+    }
+
+    /// Makes the data key of a new owner.
+    pub(super) fn new_keys(&mut self, owners: &[Id]) -> Result<Keys, Problem> {
+        let shared = self.shared.clone();
+        keys::create(&mut self.database, &shared.masters, owners, self.now)
+    }
+
+    /// Ends a request: whoever may reach only their own and was told that there is nothing has tried another's. What
+    /// does not exist is noted alike, so that both take the same time.
+    fn judged<T>(&mut self, result: Result<T, Problem>) -> Result<T, Problem> {
+        let attempt = self.attempt.take();
+        if matches!(result, Err(Problem::NotFound)) {
+            self.entries.extend(attempt);
+        }
+        result
+    }
+
+    /// Runs `work` in a transaction, or in a savepoint where one is open already.
+    fn transaction<T>(&mut self, work: impl FnOnce(&mut Connection) -> Result<T, Problem>) -> Result<T, Problem> {
+        Transactions::begin_transaction(&mut self.database)?;
+        match catch_unwind(AssertUnwindSafe(|| work(self))) {
+            Ok(Ok(value)) => {
+                Transactions::commit_transaction(&mut self.database)?;
+                Ok(value)
+            }
+            Ok(Err(problem)) => {
+                Transactions::rollback_transaction(&mut self.database)?;
+                Err(problem)
+            }
+            Err(_) => {
+                Transactions::rollback_transaction(&mut self.database)?;
+                Err(Problem::Internal("a panic while working in the database".into()))
+            }
+        }
+    }
+}
+
+/// Runs after the commit that its job was part of, or after that commit failed.
+type Answer = Box<dyn FnOnce(Result<(), Problem>) + Send>;
+type Job = Box<dyn FnOnce(&mut Connection) -> Answer + Send>;
+
+/// The database, for the whole server. Cheap to clone.
+#[derive(Clone)]
+pub struct Db {
+    pool: Pool<Opener>,
+    places: Arc<Semaphore>,
+    writer: SyncSender<Job>,
+    shared: Arc<Shared>,
+    pub clock: Clock,
+    postgres: bool,
+}
+
+impl Db {
+    /// Opens a migrated database and begins this server's chain of the access log.
+    pub fn open(location: &Location, masters: Masters, clock: Clock) -> Result<Db, Problem> {
+        let unreachable = |error: &dyn std::fmt::Display| {
+            // libpq's messages name host and user, never the password.
+            Problem::Internal(format!("the database cannot be opened: {error}"))
+        };
+        let mut database = location.connect(true).map_err(|error| unreachable(&error))?;
+        let installation = keys::installation(&mut database, &masters, clock.now())?;
+        let chain = Chain::begin(&mut database, &installation.log, clock.now())?;
+        let shared = Arc::new(Shared { masters, installation });
+        let connections = location.connections.max(1);
+        let pool = Pool::builder()
+            .max_size(connections)
+            .min_idle(Some(1))
+            .test_on_check_out(false)
+            .connection_timeout(Duration::from_secs(5))
+            .build(Opener { location: location.clone() })
+            .map_err(|error| unreachable(&error))?;
+        let (writer, jobs) = sync_channel(QUEUE);
+        let connection = Connection {
+            database,
+            shared: shared.clone(),
+            entries: Vec::new(),
+            own_entries: 0,
+            attempt: None,
+            now: clock.now(),
+        };
+        let (clock_of_writer, location_of_writer) = (clock.clone(), location.clone());
+        std::thread::Builder::new()
+            .name("writer".into())
+            .spawn(move || keep_writing(connection, &jobs, chain, &clock_of_writer, &location_of_writer))
+            .map_err(|error| Problem::Internal(format!("no thread for the writer: {error}")))?;
+        let places = Arc::new(Semaphore::new(connections as usize));
+        Ok(Db { pool, places, writer, shared, clock, postgres: location.is_postgres() })
+    }
+
+    /// The secrets that sign access tokens; see [`Masters::token_secrets`].
+    pub fn token_secrets(&self) -> Vec<(String, Vec<u8>)> {
+        self.shared.masters.token_secrets().map(|(name, secret)| (name.to_owned(), secret.to_vec())).collect()
+    }
+
+    pub fn installation(&self) -> &InstallationKeys {
+        &self.shared.installation
+    }
+
+    /// Runs `work` on a connection that only reads. What it found leaves only after the access log is on disk.
+    pub async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (found, entries) = self
+            .pooled(move |connection| {
+                let found = work(connection);
+                let found = connection.judged(found);
+                (found, std::mem::take(&mut connection.entries))
+            })
+            .await?;
+        self.log(entries).await?;
+        found
+    }
+
+    /// Runs `work` in one transaction: all of it happens, or nothing. Answers after the commit.
+    pub async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        if !self.postgres {
+            return self.queue(work).await;
+        }
+        let db = self.clone();
+        let (done, entries) = self
+            .pooled(move |connection| {
+                let done = connection.transaction(|connection| {
+                    let value = work(connection)?;
+                    // The entries are on disk before the act is: an act can never stand without its entry.
+                    db.log_now(std::mem::take(&mut connection.entries))?;
+                    Ok(value)
+                });
+                let done = connection.judged(done);
+                (done, std::mem::take(&mut connection.entries))
+            })
+            .await?;
+        self.log(entries).await?;
+        done
+    }
+
+    async fn pooled<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> T + Send + 'static,
+    ) -> Result<T, Problem> {
+        let place = tokio::time::timeout(PATIENCE, self.places.clone().acquire_owned())
+            .await
+            .map_err(|_| Problem::Busy(2))?
+            .map_err(|_| Problem::Busy(2))?;
+        let (pool, shared, now) = (self.pool.clone(), self.shared.clone(), self.clock.now());
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let mut pooled = pool.get().map_err(|_| Problem::Busy(2))?;
+            let database = pooled.database.take().ok_or(Problem::Busy(1))?;
+            let mut connection =
+                Connection { database, shared, entries: Vec::new(), own_entries: 0, attempt: None, now };
+            let result = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
+            let mut database = connection.database;
+            // A connection that the server closed answers nothing any more: it must not go back into the pool.
+            if result.is_ok() && alive(&mut database) {
+                pooled.database = Some(database);
+            }
+            result.map_err(|_| Problem::Internal("a panic while reading the database".into()))
+        })
+        .await
+        .map_err(|_| Problem::Internal("a database thread was lost".into()))?
+    }
+
+    async fn queue<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+    ) -> Result<T, Problem> {
+        let (sender, receiver) = oneshot::channel();
+        self.send(Box::new(move |connection| {
+            connection.own_entries = connection.entries.len();
+            let result = connection.transaction(work);
+            let result = connection.judged(result);
+            Box::new(move |committed| {
+                let _ = sender.send(committed.and(result));
+            })
+        }))?;
+        receiver.await.map_err(|_| Problem::Busy(1))?
+    }
+
+    async fn log(&self, entries: Vec<Entry>) -> Result<(), Problem> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (sender, receiver) = oneshot::channel();
+        self.send_entries(entries, move |committed| {
+            let _ = sender.send(committed);
+        })?;
+        receiver.await.map_err(|_| Problem::Busy(1))?
+    }
+
+    fn log_now(&self, entries: Vec<Entry>) -> Result<(), Problem> {
+        if entries.is_empty() {
+            return Ok(());
+        }
+        let (sender, receiver) = sync_channel(1);
+        self.send_entries(entries, move |committed| {
+            let _ = sender.send(committed);
+        })?;
+        receiver.recv().map_err(|_| Problem::Busy(1))?
+    }
+
+    fn send_entries(
+        &self,
+        entries: Vec<Entry>,
+        answer: impl FnOnce(Result<(), Problem>) + Send + 'static,
+    ) -> Result<(), Problem> {
+        self.send(Box::new(move |connection| {
+            connection.entries.extend(entries);
+            Box::new(answer)
+        }))
+    }
+
+    fn send(&self, job: Job) -> Result<(), Problem> {
+        self.writer.try_send(job).map_err(|error| match error {
+            TrySendError::Full(_) => Problem::Busy(2),
+            TrySendError::Disconnected(_) => Problem::Busy(5),
+        })
+    }
+
+    /// Whether the database answers: for the readiness probe.
+    pub async fn answers(&self) -> Result<(), Problem> {
+        self.pooled(|connection| connection.database.batch_execute("SELECT 1")).await?.map_err(Problem::from)
+    }
+}
+
+/// Whether the other end is still there: asked of PostgreSQL after each use, without a round trip.
+fn alive(database: &mut Database) -> bool {
+    match database {
+        #[cfg(feature = "postgres")]
+        Database::Postgres(connection) => {
+            !diesel::r2d2::R2D2Connection::is_broken(connection) && {
+                // The transaction state is kept in this process: an error that closed the connection leaves it broken.
+                Transactions::transaction_manager_status_mut(database).transaction_depth().is_ok()
+            }
+        }
+        Database::Sqlite(_) => true,
+    }
+}
+
+/// The writer's thread: takes what waits, does it in one transaction, chains the log, commits, answers.
+fn keep_writing(mut connection: Connection, jobs: &Receiver<Job>, chain: Chain, clock: &Clock, location: &Location) {
+    let mut chain = Some(chain);
+    while let Ok(first) = jobs.recv() {
+        let mut waiting = vec![first];
+        while waiting.len() < GROUP {
+            match jobs.try_recv() {
+                Ok(job) => waiting.push(job),
+                Err(_) => break,
+            }
+        }
+        connection.now = clock.now();
+        if chain.is_none() {
+            chain = reopen(&mut connection, location);
+        }
+        let Some(current) = &mut chain else {
+            // Jobs that are dropped tell their callers to try again.
+            continue;
+        };
+        let mut answers = Vec::with_capacity(waiting.len());
+        let outcome = write_group(&mut connection, waiting, current, &mut answers);
+        if let Err(problem) = &outcome {
+            tracing::warn!(%problem, "a group of writes was not committed");
+            connection.entries.clear();
+            // Whether the commit arrived is not known, so this chain's end is not either: the next group begins another.
+            chain = None;
+        }
+        for answer in answers {
+            answer(outcome.clone().map_err(|_| Problem::Busy(1)));
+        }
+    }
+}
+
+/// A new connection and a new chain, after a group that failed.
+fn reopen(connection: &mut Connection, location: &Location) -> Option<Chain> {
+    connection.database = location.connect(true).ok()?;
+    let shared = connection.shared.clone();
+    let now = connection.now;
+    Chain::begin(&mut connection.database, &shared.installation.log, now).ok()
+}
+
+fn write_group(
+    connection: &mut Connection,
+    jobs: Vec<Job>,
+    chain: &mut Chain,
+    answers: &mut Vec<Answer>,
+) -> Result<(), Problem> {
+    let begun = match &mut connection.database {
+        // The write lock is taken up front: read first and then write would lose against another writer.
+        Database::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(postgres) => AnsiTransactionManager::begin_transaction_sql(postgres, "BEGIN"),
+    };
+    for job in jobs {
+        if begun.is_err() {
+            // The job is not run: what it owns is dropped, and its caller is told to try again.
+            continue;
+        }
+        answers.push(job(connection));
+    }
+    begun?;
+    let entries = std::mem::take(&mut connection.entries);
+    chain.append(&mut connection.database, &connection.shared.installation.log, entries)?;
+    Transactions::commit_transaction(&mut connection.database)?;
+    Ok(())
+}

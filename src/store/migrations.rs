@@ -1,0 +1,36 @@
+//! Bringing a database to the newest schema: one tree of migrations for both databases.
+
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+
+use super::connection::{Database, Location};
+use crate::problem::Problem;
+
+const MIGRATIONS: EmbeddedMigrations = embed_migrations!("migrations");
+
+/// Runs what has not run yet; each migration in its own transaction. Returns their names.
+pub fn run(location: &Location) -> Result<Vec<String>, Problem> {
+    let fault = |error: &dyn std::fmt::Display| Problem::Internal(format!("the migration failed: {error}"));
+    let mut database = location.connect(true).map_err(|error| fault(&error))?;
+    let done = match &mut database {
+        Database::Sqlite(connection) => connection.run_pending_migrations(MIGRATIONS).map(|done| names(&done)),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(connection) => connection.run_pending_migrations(MIGRATIONS).map(|done| names(&done)),
+    };
+    done.map_err(|error| fault(&error))
+}
+
+/// Whether a database waits for migrations.
+pub fn are_pending(location: &Location) -> Result<bool, Problem> {
+    let fault = |error: &dyn std::fmt::Display| Problem::Internal(format!("the database cannot be opened: {error}"));
+    let mut database = location.connect(true).map_err(|error| fault(&error))?;
+    let pending = match &mut database {
+        Database::Sqlite(connection) => connection.has_pending_migration(MIGRATIONS),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(connection) => connection.has_pending_migration(MIGRATIONS),
+    };
+    pending.map_err(|error| fault(&error))
+}
+
+fn names(done: &[diesel::migration::MigrationVersion]) -> Vec<String> {
+    done.iter().map(ToString::to_string).collect()
+}

@@ -1,0 +1,31 @@
+//! What is kept: all SQL, behind permits.
+
+pub mod access_log;
+pub mod accounts;
+pub mod agenda_templates;
+pub mod agreements;
+pub mod attendances;
+pub mod backup;
+pub mod columns;
+pub mod connection;
+mod database;
+pub mod groups;
+pub mod idempotency;
+pub mod invitations;
+mod keys;
+pub mod licences;
+pub mod measures;
+pub mod members;
+pub mod migrations;
+pub mod organizations;
+pub mod permit;
+pub mod process_notes;
+pub mod progress_entries;
+mod schema;
+pub mod sealing;
+pub mod session_records;
+pub mod sessions;
+pub mod sign_ins;
+mod standing;
+pub mod standings;
+pub mod suspensions;

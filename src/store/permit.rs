@@ -1,0 +1,300 @@
+//! `Permit<A>` and the only functions that make one: they look up the standing now, ask the policy, write the log.
+
+use std::marker::PhantomData;
+
+use super::{access_log::Entry, connection::Connection, standing};
+use crate::{
+    identity::Caller,
+    policy::{Act, Kind, Reach, Standing, area, decide},
+    problem::Problem,
+    values::Id,
+};
+
+/// The right to do `A` once, here, within a reach. Store functions read their scope from it, never from a
+/// parameter, so that a permit for one group cannot be spent in another.
+#[derive(Debug)]
+pub struct Permit<A: Act> {
+    account: Id,
+    reach: Reach,
+    standing: Option<Standing>,
+    standings: Vec<Standing>,
+    /// The group, the organization or the account in which the permit holds.
+    scope: Id,
+    organization: Id,
+    kind: Kind,
+    zone: String,
+    member: Option<Id>,
+    act: PhantomData<A>,
+}
+
+impl<A: Act> Permit<A> {
+    /// Who acts.
+    pub fn account(&self) -> Id {
+        self.account
+    }
+
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+}
+
+impl<A: area::Group> Permit<A> {
+    pub fn group(&self) -> Id {
+        self.scope
+    }
+
+    /// The organization of the group.
+    pub fn organization_of_group(&self) -> Id {
+        self.organization
+    }
+
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The group's zone (IANA).
+    pub fn zone(&self) -> &str {
+        &self.zone
+    }
+
+    /// The standing that the permit rests on.
+    pub fn standing(&self) -> Option<Standing> {
+        self.standing
+    }
+
+    /// The member whose rows alone may be touched; `None` where the permit reaches the whole group.
+    pub fn only_member(&self) -> Result<Option<Id>, Problem> {
+        match (self.reach, self.member) {
+            (Reach::All, _) => Ok(None),
+            (Reach::Own, Some(member)) => Ok(Some(member)),
+            (Reach::Own, None) => Err(Problem::NotFound),
+        }
+    }
+
+    /// Refuses another person's record as if it did not exist.
+    pub fn reaches_member(&self, member: Id) -> Result<(), Problem> {
+        match self.only_member()? {
+            Some(own) if own != member => Err(Problem::NotFound),
+            _ => Ok(()),
+        }
+    }
+
+    /// Refuses what somebody else wrote as if it did not exist, where the permit reaches only one's own.
+    pub fn reaches_author(&self, author: Id) -> Result<(), Problem> {
+        match self.reach {
+            Reach::Own if author != self.account => Err(Problem::NotFound),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl<A: area::Organization> Permit<A> {
+    pub fn organization(&self) -> Id {
+        self.organization
+    }
+}
+
+/// Authorizes an action in a group.
+///
+/// # Errors
+/// `Unauthenticated` when the sign-in ended meanwhile; `NotFound` without any standing, exactly as for a group that
+/// does not exist; `Forbidden` with a standing that lacks the right.
+pub fn authorize<A: area::Group>(
+    connection: &mut Connection,
+    caller: &Caller,
+    group: Id,
+) -> Result<Permit<A>, Problem> {
+    let facts = standing::in_group(connection, caller, group)?;
+    let organization = facts.place.as_ref().map(|place| place.organization);
+    let entry = |at, standing, allowed| Entry {
+        at,
+        account_id: caller.account,
+        action: A::ACTION,
+        allowed,
+        standing,
+        organization_id: organization,
+        group_id: Some(group),
+        member_id: None,
+        record_id: None,
+    };
+    let log = |connection: &mut Connection, standing, allowed| {
+        let entry = entry(connection.now, standing, allowed);
+        connection.entries.push(entry);
+    };
+    let Some(place) = facts.place.filter(|_| !facts.standings.is_empty()) else {
+        log(connection, None, false);
+        return Err(Problem::NotFound);
+    };
+    let Some((reach, standing)) = widest::<A>(place.kind, &facts.standings) else {
+        log(connection, Some(facts.standings[0]), false);
+        return Err(Problem::Forbidden);
+    };
+    if let Err(problem) = needs_second_factor(standing, place.staff_second_factor, facts.second_factor) {
+        log(connection, Some(standing), false);
+        return Err(problem);
+    }
+    if logged::<A>(standing) {
+        log(connection, Some(standing), true);
+    } else if A::ACTION.touches_records() {
+        connection.attempt = Some(entry(connection.now, Some(standing), false));
+    }
+    Ok(Permit {
+        account: caller.account,
+        reach,
+        standing: Some(standing),
+        standings: facts.standings,
+        scope: group,
+        organization: place.organization,
+        kind: place.kind,
+        zone: place.zone,
+        member: facts.member,
+        act: PhantomData,
+    })
+}
+
+/// Authorizes an action in an organization; the answers are those of [`authorize`].
+pub fn authorize_in_organization<A: area::Organization>(
+    connection: &mut Connection,
+    caller: &Caller,
+    organization: Id,
+) -> Result<Permit<A>, Problem> {
+    let facts = standing::in_organization(connection, caller, organization)?;
+    let log = |connection: &mut Connection, standing, allowed| {
+        connection.entries.push(Entry {
+            at: connection.now,
+            account_id: caller.account,
+            action: A::ACTION,
+            allowed,
+            standing,
+            organization_id: Some(organization),
+            group_id: None,
+            member_id: None,
+            record_id: None,
+        });
+    };
+    if facts.standings.is_empty() {
+        log(connection, None, false);
+        return Err(Problem::NotFound);
+    }
+    let Some((reach, standing)) = widest::<A>(Kind::TherapistLed, &facts.standings) else {
+        log(connection, Some(facts.standings[0]), false);
+        return Err(Problem::Forbidden);
+    };
+    if let Err(problem) = needs_second_factor(standing, facts.staff_second_factor, facts.second_factor) {
+        log(connection, Some(standing), false);
+        return Err(problem);
+    }
+    if logged::<A>(standing) {
+        log(connection, Some(standing), true);
+    }
+    Ok(Permit {
+        account: caller.account,
+        reach,
+        standing: Some(standing),
+        standings: facts.standings,
+        scope: organization,
+        organization,
+        kind: Kind::TherapistLed,
+        zone: String::new(),
+        member: None,
+        act: PhantomData,
+    })
+}
+
+/// Authorizes an action on one's own account.
+///
+/// # Errors
+/// `Unauthenticated` when the sign-in ended meanwhile.
+pub fn authorize_own<A: area::Account>(connection: &mut Connection, caller: &Caller) -> Result<Permit<A>, Problem> {
+    standing::is_signed_in(connection, caller)?;
+    Ok(Permit {
+        account: caller.account,
+        reach: Reach::Own,
+        standing: None,
+        standings: Vec::new(),
+        scope: caller.account,
+        organization: Id::INSTALLATION,
+        kind: Kind::PeerLed,
+        zone: String::new(),
+        member: None,
+        act: PhantomData,
+    })
+}
+
+/// A second permit for the same request in the same group: the standings are those that were looked up a moment ago,
+/// in the same transaction.
+///
+/// # Errors
+/// `Forbidden` when the policy says no.
+pub fn also<A: area::Group, B: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+) -> Result<Permit<B>, Problem> {
+    let decided = widest::<B>(permit.kind, &permit.standings);
+    let standing = decided.map(|(_, standing)| standing).or(permit.standing);
+    if decided.is_none() || standing.is_some_and(logged::<B>) {
+        connection.entries.push(Entry {
+            at: connection.now,
+            account_id: permit.account,
+            action: B::ACTION,
+            allowed: decided.is_some(),
+            standing,
+            organization_id: Some(permit.organization),
+            group_id: Some(permit.scope),
+            member_id: None,
+            record_id: None,
+        });
+    }
+    let (reach, standing) = decided.ok_or(Problem::Forbidden)?;
+    Ok(Permit {
+        account: permit.account,
+        reach,
+        standing: Some(standing),
+        standings: permit.standings.clone(),
+        scope: permit.scope,
+        organization: permit.organization,
+        kind: permit.kind,
+        zone: permit.zone.clone(),
+        member: permit.member,
+        act: PhantomData,
+    })
+}
+
+/// Says in the access log whose record it was, and which.
+pub(super) fn concerns<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    member: Option<Id>,
+    record: Option<Id>,
+) {
+    let is_of_permit = |entry: &&mut Entry| {
+        let scope = entry.group_id.or(entry.organization_id);
+        entry.allowed && entry.action == A::ACTION && scope == Some(permit.scope)
+    };
+    let own = connection.entries.iter_mut().skip(connection.own_entries);
+    if let Some(entry) = own.rev().find(is_of_permit) {
+        entry.member_id = member;
+        entry.record_id = record;
+    }
+}
+
+/// The standing that reaches farthest. Each standing is judged alone: one never widens the other.
+fn widest<A: Act>(kind: Kind, standings: &[Standing]) -> Option<(Reach, Standing)> {
+    standings
+        .iter()
+        .filter_map(|&standing| decide(kind, standing, A::ACTION).map(|reach| (reach, standing)))
+        .max_by_key(|(reach, _)| *reach)
+}
+
+/// Members reading their own need no entry; whoever else touches a record does.
+fn logged<A: Act>(standing: Standing) -> bool {
+    A::ACTION.touches_records() && !matches!(standing, Standing::Member | Standing::FormerMember)
+}
+
+fn needs_second_factor(standing: Standing, required: bool, given: bool) -> Result<(), Problem> {
+    let is_staff = standing.is_office() || standing.is_term();
+    if required && is_staff && !given {
+        return Err(Problem::SecondFactorNeeded);
+    }
+    Ok(())
+}

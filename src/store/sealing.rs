@@ -1,0 +1,199 @@
+//! Sealing: narrative text, answers, names and contact data as AEAD ciphertext that opens only in its own place.
+//!
+//! The master key wraps one data key for each owner (an account, a member, a group, an organization, the
+//! installation). A ciphertext is bound to table, column, row and owner: moved elsewhere, it does not open.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::{
+    aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
+    hkdf, hmac,
+};
+use data_encoding::BASE64;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use super::columns::Sealed;
+use crate::{problem::Problem, values::Id};
+
+const NONCE: usize = 12;
+const KEY: usize = 32;
+
+/// Where a sealed value lives: `table.column` and the row.
+pub struct Place(pub &'static str, pub Id);
+
+/// The master keys, newest first. The first one wraps and signs; the others only open and verify.
+pub struct Masters(Vec<Master>);
+
+struct Master {
+    name: String,
+    wrapping: RandomizedNonceKey,
+    tokens: Zeroizing<[u8; KEY]>,
+}
+
+impl Masters {
+    /// Reads lines `name:base64`, each with 32 bytes; the newest first.
+    pub fn read(lines: &SecretString) -> Result<Masters, String> {
+        let mut masters = Vec::new();
+        for (number, line) in lines.expose_secret().lines().enumerate() {
+            let line = line.trim();
+            if line.is_empty() {
+                continue;
+            }
+            let bad = |what: &str| format!("line {} of the master key {what}", number + 1);
+            let (name, key) = line.split_once(':').ok_or_else(|| bad("has no name before a colon"))?;
+            let is_name =
+                !name.is_empty() && name.len() <= 32 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            if !is_name {
+                return Err(bad("needs a name of 1 to 32 letters, digits and hyphens"));
+            }
+            let key = Zeroizing::new(BASE64.decode(key.trim().as_bytes()).map_err(|_| bad("is not base64"))?);
+            if key.len() != KEY {
+                return Err(bad("does not hold 32 bytes"));
+            }
+            let wrapping = derive(&key, b"wrapping");
+            masters.push(Master {
+                name: name.to_owned(),
+                wrapping: RandomizedNonceKey::new(&AES_256_GCM, &wrapping[..]).map_err(|_| bad("is not a key"))?,
+                tokens: derive(&key, b"tokens"),
+            });
+        }
+        if masters.is_empty() {
+            return Err("the master key is empty".into());
+        }
+        Ok(Masters(masters))
+    }
+
+    /// A new master key, as the line that [`Masters::read`] reads.
+    pub fn generate() -> String {
+        let key = Zeroizing::new(random::<KEY>());
+        format!("k{}:{}", BASE64.encode(&random::<3>()).replace(['+', '/', '='], "x"), BASE64.encode(&key[..]))
+    }
+
+    /// The secrets that sign access tokens, each with its key id; the first signs.
+    pub fn token_secrets(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.0.iter().map(|master| (master.name.as_str(), &master.tokens[..]))
+    }
+
+    pub(super) fn wrap(&self, owner: Id, key: &[u8; KEY]) -> Vec<u8> {
+        let master = &self.0[0];
+        let mut wrapped = vec![master.name.len() as u8];
+        wrapped.extend_from_slice(master.name.as_bytes());
+        wrapped.extend(seal(&master.wrapping, owner.0.as_bytes(), key));
+        wrapped
+    }
+
+    pub(super) fn unwrap(&self, owner: Id, wrapped: &[u8]) -> Option<DataKey> {
+        let (&length, rest) = wrapped.split_first()?;
+        let (name, sealed) = rest.split_at_checked(length as usize)?;
+        let master = self.0.iter().find(|master| master.name.as_bytes() == name)?;
+        let key = Zeroizing::new(open(&master.wrapping, owner.0.as_bytes(), sealed)?);
+        DataKey::new(owner, &key)
+    }
+}
+
+/// The keys of the installation as a whole, derived from its own data key, so that they outlive a change of master.
+pub struct InstallationKeys {
+    /// Blind index of sign-in names, addresses and codes.
+    index: hmac::Key,
+    /// Seals the access log's chains.
+    pub(super) log: hmac::Key,
+    /// Derives a refresh token's successor.
+    refresh: hmac::Key,
+}
+
+impl InstallationKeys {
+    pub(super) fn derive(key: &DataKey) -> InstallationKeys {
+        let purpose = |name: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, &derive(&key.raw[..], name)[..]);
+        InstallationKeys { index: purpose(b"index"), log: purpose(b"log"), refresh: purpose(b"refresh") }
+    }
+
+    /// A keyed hash that finds a value again and says nothing about it. `what` keeps kinds of values apart.
+    pub fn index(&self, what: &str, value: &str) -> Vec<u8> {
+        hmac::sign(&self.index, format!("{what}\0{value}").as_bytes()).as_ref().to_vec()
+    }
+
+    /// The one successor of a refresh token: a retry over a bad network gets the same one.
+    pub fn successor(&self, token: &str) -> String {
+        data_encoding::BASE64URL_NOPAD.encode(hmac::sign(&self.refresh, token.as_bytes()).as_ref())
+    }
+}
+
+/// The key under which one owner's values are sealed.
+pub struct DataKey {
+    owner: Id,
+    aead: RandomizedNonceKey,
+    raw: Zeroizing<Vec<u8>>,
+}
+
+impl DataKey {
+    pub(super) fn new(owner: Id, raw: &[u8]) -> Option<DataKey> {
+        let aead = RandomizedNonceKey::new(&AES_256_GCM, raw).ok()?;
+        Some(DataKey { owner, aead, raw: Zeroizing::new(raw.to_vec()) })
+    }
+
+    pub(super) fn generate() -> Zeroizing<[u8; KEY]> {
+        Zeroizing::new(random::<KEY>())
+    }
+
+    pub fn seal(&self, place: Place, text: &str) -> Sealed {
+        Sealed(seal(&self.aead, &self.bound(&place), text.as_bytes()))
+    }
+
+    /// # Errors
+    /// `Internal` when the bytes were changed, or moved here from another row, column or owner.
+    pub fn open(&self, place: Place, sealed: &Sealed) -> Result<String, Problem> {
+        open(&self.aead, &self.bound(&place), &sealed.0)
+            .and_then(|bytes| String::from_utf8(bytes).ok())
+            .ok_or_else(|| Problem::Internal(format!("a sealed value in {} does not open", place.0)))
+    }
+
+    fn bound(&self, place: &Place) -> Vec<u8> {
+        [place.0.as_bytes(), place.1.0.as_bytes(), self.owner.0.as_bytes()].concat()
+    }
+}
+
+/// The data keys of the owners that one request works with.
+#[derive(Default)]
+pub struct Keys(pub(super) HashMap<Id, DataKey>);
+
+impl Keys {
+    pub fn of(&self, owner: Id) -> Result<&DataKey, Problem> {
+        self.0.get(&owner).ok_or_else(|| Problem::Internal("a data key is missing".into()))
+    }
+}
+
+fn seal(key: &RandomizedNonceKey, bound: &[u8], plain: &[u8]) -> Vec<u8> {
+    let mut text = Zeroizing::new(plain.to_vec());
+    let mut tagged = std::mem::take(&mut *text);
+    let nonce = key
+        .seal_in_place_append_tag(Aad::from(bound), &mut tagged)
+        .expect("plain texts are far below the limit of AES-GCM");
+    [nonce.as_ref(), &tagged[..]].concat()
+}
+
+fn open(key: &RandomizedNonceKey, bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+    let (nonce, rest) = sealed.split_at_checked(NONCE)?;
+    let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+    let mut bytes = rest.to_vec();
+    let length = key.open_in_place(nonce, Aad::from(bound), &mut bytes).ok()?.len();
+    bytes.truncate(length);
+    Some(bytes)
+}
+
+fn derive(secret: &[u8], purpose: &[u8]) -> Zeroizing<[u8; KEY]> {
+    let mut key = Zeroizing::new([0; KEY]);
+    hkdf::Salt::new(hkdf::HKDF_SHA256, b"circlekeeper")
+        .extract(secret)
+        .expand(&[purpose], hkdf::HKDF_SHA256)
+        .and_then(|material| material.fill(&mut key[..]))
+        .expect("one block of HKDF always fits");
+    key
+}
+
+/// Bytes from the operating system's generator.
+pub fn random<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    aws_lc_rs::rand::fill(&mut bytes).expect("the operating system gives random bytes");
+    bytes
+}
