@@ -5,6 +5,14 @@ mod harness;
 mod postgres;
 mod world;
 
+mod access_log;
+mod command_line;
 mod demo;
+mod groups;
+mod identity;
 mod instruments;
+mod measures;
+mod notes;
 mod reference;
+mod sealing;
+mod sessions;
