@@ -1,0 +1,513 @@
+//! How fast the main jobs are, beside the limit that the same machine sets in the same run. README.md says what each
+//! figure means.
+
+mod bare;
+mod load;
+#[cfg(feature = "postgres")]
+#[allow(dead_code, reason = "the tests use more of it")]
+#[path = "../../tests/api/postgres.rs"]
+mod postgres;
+mod servers;
+mod statements;
+mod year;
+
+use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use bare::{Bare, Recording};
+use circlekeeper::{
+    identity::{Caller, Tokens},
+    store::connection::{Clock, Location},
+    values::{Id, Moment},
+};
+use load::{Bound, Client, Run, measure, request};
+use serde_json::json;
+use servers::Process;
+use statements::Overheard;
+use year::Group;
+
+const CONNECTIONS: [usize; 3] = [1, 8, 32];
+/// How many people take turns in a measurement.
+const TURNS: usize = 512;
+
+/// How much is measured, from the environment.
+struct Size {
+    /// Groups of ten with a year of weekly sessions; 520 measures each.
+    groups: usize,
+    /// Seconds of each measurement.
+    seconds: f64,
+    /// Part of the name of what is measured; empty for everything.
+    only: String,
+}
+
+impl Size {
+    fn read() -> Size {
+        let number = |name: &str, default: f64| {
+            let text = std::env::var(name).ok();
+            text.map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name} takes a number, not {text}")))
+        };
+        Size {
+            groups: (number("BENCH_GROUPS", 1000.0) as usize).max(1),
+            seconds: number("BENCH_SECONDS", 2.0),
+            only: std::env::var("BENCH_OPERATION").unwrap_or_default(),
+        }
+    }
+
+    fn includes(&self, operation: &str) -> bool {
+        operation.contains(&self.only)
+    }
+
+    fn whole(&self) -> Bound {
+        Bound::For(Duration::from_secs_f64(self.seconds))
+    }
+
+    fn part(&self) -> Bound {
+        Bound::For(Duration::from_secs_f64(self.seconds / 2.0))
+    }
+
+    /// Sessions that are recorded in one measurement.
+    fn recordings(&self, connections: usize) -> usize {
+        let most = match connections {
+            1 => 250.0,
+            8 => 500.0,
+            _ => 1000.0,
+        };
+        ((most * self.seconds) as usize).max(connections)
+    }
+}
+
+/// One line of the table.
+struct Line {
+    operation: &'static str,
+    database: &'static str,
+    connections: usize,
+    run: Run,
+    limit: f64,
+    /// The least share of the limit; `None` where the issue asks for nothing.
+    aim: Option<f64>,
+}
+
+impl Line {
+    fn print(&self) {
+        let ratio = self.run.rate() / self.limit;
+        let (aim, met) = match self.aim {
+            Some(aim) => (format!("{aim:.1}"), if ratio >= aim { "yes" } else { "**no**" }),
+            None => ("-".into(), "-"),
+        };
+        println!(
+            "| {} | {} | {} | {:.0} | {:.2} | {:.2} | {:.0} | {ratio:.2} | {aim} | {met} |",
+            self.operation,
+            self.database,
+            self.connections,
+            self.run.rate(),
+            self.run.percentile(0.5),
+            self.run.percentile(0.99),
+            self.limit,
+        );
+    }
+}
+
+/// Everybody who takes part: the same people on each database.
+struct Cast {
+    groups: Vec<Group>,
+    leads: Vec<(Caller, String)>,
+    members: Vec<Member>,
+}
+
+struct Member {
+    caller: Caller,
+    member: Id,
+    token: String,
+    sign_in_name: String,
+}
+
+fn main() {
+    if std::env::var_os(servers::EMPTY).is_some() {
+        return servers::run_empty();
+    }
+    let size = Size::read();
+    let cores = std::thread::available_parallelism().map_or(2, usize::from);
+    println!(
+        "{cores} cores, {} groups of ten, {} measures, {} s a measurement\n",
+        size.groups,
+        size.groups * 520,
+        size.seconds
+    );
+    let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../bench");
+    let only = std::env::var("BENCH_DATABASE").unwrap_or_default();
+    if only != "postgres" {
+        eprintln!("filling an embedded database, or copying the filled one");
+        let location = year::embedded(&directory, size.groups);
+        bench("SQLite", &location, &size, cores);
+        year::remove(&directory.join("run.db"));
+    }
+    #[cfg(feature = "postgres")]
+    if only != "sqlite" {
+        match postgres::durable_cluster() {
+            Err(reason) => println!("PostgreSQL: {reason}"),
+            Ok(cluster) => {
+                eprintln!("filling a PostgreSQL database");
+                let location = Location { url: cluster.fresh_database().into(), connections: 8 };
+                circlekeeper::store::migrations::run(&location).expect("the migrations run");
+                year::fill(&location, size.groups);
+                bench("PostgreSQL", &location, &size, cores);
+            }
+        }
+    }
+}
+
+fn bench(database: &'static str, location: &Location, size: &Size, cores: usize) {
+    let cast = cast(location);
+    let planned = {
+        let most: usize = CONNECTIONS.iter().map(|connections| 2 * size.recordings(*connections)).sum();
+        let db = year::open(location);
+        let leads: Vec<_> = cast.groups.iter().zip(&cast.leads).map(|(group, (caller, _))| (group, *caller)).collect();
+        year::plan(&db, &leads, most + 2)
+    };
+    let heard = overheard(location, &cast, &planned);
+    println!("| operation | database | connections | requests/s | p50 ms | p99 ms | limit/s | ratio | aim | met |");
+    println!("|---|---|--:|--:|--:|--:|--:|--:|--:|---|");
+    {
+        let server = Process::serve(location);
+        let empty = Process::empty();
+        let mut next = 2;
+        for connections in CONNECTIONS.into_iter().filter(|_| size.includes("record a session")) {
+            record(database, location, size, connections, &server, &cast, &planned, &mut next).print();
+        }
+        for (operation, requests, statements) in [
+            ("a member's year", progress_requests(&cast), progress_statements(&cast, &heard)),
+            ("a page of sessions", session_requests(&cast), session_statements(&cast, &heard)),
+        ] {
+            for connections in CONNECTIONS.into_iter().filter(|_| size.includes(operation)) {
+                let run = read(location, size, connections, &server, &empty, &requests, &statements);
+                Line { operation, database, connections, run: run.0, limit: run.1, aim: Some(0.4) }.print();
+            }
+        }
+        for connections in CONNECTIONS.into_iter().filter(|_| size.includes("sign in")) {
+            sign_in(database, size, connections, cores, &server, &cast).print();
+        }
+    }
+    if size.includes("memory") {
+        memory(database, location, &cast);
+    }
+    if size.includes("plans") {
+        plans(database, location, &heard);
+    }
+}
+
+fn cast(location: &Location) -> Cast {
+    let groups = year::groups(&mut Bare::open(location));
+    let db = year::open(location);
+    let tokens = Tokens::new(db.token_secrets(), Clock::default(), 24 * 60);
+    let token = |caller| tokens.sign(caller, db.clock.now());
+    let leads = year::sign_in(&db, groups.iter().map(|group| group.lead).collect());
+    let leads = leads.into_iter().map(|caller| (caller, token(caller))).collect();
+    // One member of each group, so that no page is read again soon.
+    let some: Vec<(Id, Id)> = groups.iter().flat_map(|group| group.members.first().copied()).take(TURNS).collect();
+    let callers = year::sign_in(&db, some.iter().map(|(account, _)| *account).collect());
+    let members = some
+        .into_iter()
+        .zip(callers)
+        .enumerate()
+        .map(|(number, ((_, member), caller))| Member {
+            caller,
+            member,
+            token: token(caller),
+            sign_in_name: year::sign_in_name(number, number % 10),
+        })
+        .collect();
+    Cast { groups, leads, members }
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn progress_request(member: &Member) -> Vec<u8> {
+    request("GET", "/v1/account/progress", &[("authorization", &bearer(&member.token))], None)
+}
+
+fn progress_requests(cast: &Cast) -> Vec<Vec<u8>> {
+    cast.members.iter().map(progress_request).collect()
+}
+
+fn session_requests(cast: &Cast) -> Vec<Vec<u8>> {
+    let page = |(group, (_, token)): (&Group, &(Caller, String))| {
+        request(
+            "GET",
+            &format!("/v1/groups/{}/sessions?limit=50", group.id),
+            &[("authorization", &bearer(token))],
+            None,
+        )
+    };
+    cast.groups.iter().zip(&cast.leads).take(TURNS).map(page).collect()
+}
+
+fn recording_request(cast: &Cast, planned: &Recording, index: usize) -> Vec<u8> {
+    let token = &cast.leads.iter().find(|(caller, _)| caller.account == planned.lead).expect("the lead").1;
+    let answers: serde_json::Map<_, _> =
+        (1..=9).map(|item| (format!("phq-9.{item}"), json!(if item == 9 { 0 } else { (item + index) % 4 }))).collect();
+    let body = json!({
+        "held_from": Moment(planned.now).plus_minutes(-90), "held_until": Moment(planned.now).plus_minutes(-30),
+        "items": planned.items.iter()
+            .map(|item| json!({"item": item, "delivered": "delivered", "minutes": 7})).collect::<Vec<_>>(),
+        "attendance": planned.members.iter()
+            .map(|member| json!({"member": member, "status": "attended"})).collect::<Vec<_>>(),
+        "measures": planned.members.iter()
+            .map(|member| json!({"member": member, "instrument": "phq-9", "answers": answers})).collect::<Vec<_>>(),
+        "complete": true
+    });
+    let path = format!("/v1/groups/{}/sessions/{}/recording", planned.group, planned.session);
+    request("PUT", &path, &[("authorization", &bearer(token)), ("if-match", "\"1\"")], Some(&body))
+}
+
+/// What the server sends to the database for one request of each kind.
+struct Heard {
+    record: Vec<Overheard>,
+    progress: Vec<Overheard>,
+    page: Vec<Overheard>,
+    sign_in: Vec<Overheard>,
+}
+
+fn overheard(location: &Location, cast: &Cast, planned: &[Recording]) -> Heard {
+    statements::begin();
+    let db = year::open(location);
+    let mut found = None;
+    servers::with_own(db, |address| {
+        let mut client = Client::connect(address);
+        // Past the first housekeeping.
+        std::thread::sleep(Duration::from_millis(200));
+        let mut hear = |request: Vec<u8>, status: u16| statements::overhear(|| client.expect(&request, status));
+        let record = hear(recording_request(cast, &planned[0], 0), 200);
+        let progress = hear(progress_request(&cast.members[0]), 200);
+        let page = hear(session_requests(cast).swap_remove(0), 200);
+        let sign_in = hear(sign_in_request(&cast.members[0].sign_in_name), 201);
+        found = Some(Heard { record, progress, page, sign_in });
+    });
+    statements::end();
+    found.expect("the server answered")
+}
+
+type Sent = Vec<(String, Vec<bare::Value>)>;
+
+fn progress_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
+    let first = &cast.members[0];
+    let for_one = |one: &Member| {
+        statements::again(
+            &heard.progress,
+            &HashMap::from([
+                (first.caller.account, one.caller.account),
+                (first.caller.sign_in, one.caller.sign_in),
+                (first.member, one.member),
+            ]),
+        )
+    };
+    cast.members.iter().map(for_one).collect()
+}
+
+fn session_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
+    let (first, (lead, _)) = (&cast.groups[0], &cast.leads[0]);
+    let for_one = |(group, (caller, _)): (&Group, &(Caller, String))| {
+        statements::again(
+            &heard.page,
+            &HashMap::from([(first.id, group.id), (lead.account, caller.account), (lead.sign_in, caller.sign_in)]),
+        )
+    };
+    cast.groups.iter().zip(&cast.leads).take(TURNS).map(for_one).collect()
+}
+
+fn ask(address: SocketAddr, connections: usize, bound: &Bound, requests: &[Vec<u8>], status: u16) -> Run {
+    measure(connections, bound, || {
+        let mut client = Client::connect(address);
+        client.expect(&requests[0], status);
+        move |index: usize| client.expect(&requests[index % requests.len()], status)
+    })
+}
+
+/// A read beside its composed limit: the empty handler and the bare statements, each before and after.
+fn read(
+    location: &Location,
+    size: &Size,
+    connections: usize,
+    server: &Process,
+    empty: &Process,
+    requests: &[Vec<u8>],
+    statements: &[Sent],
+) -> (Run, f64) {
+    let bare = || {
+        measure(connections, &size.part(), || {
+            let mut bare = Bare::open(location);
+            if matches!(bare, Bare::Sqlite(_)) {
+                bare.batch("PRAGMA query_only = ON");
+            }
+            move |index: usize| {
+                for (sql, values) in &statements[index % statements.len()] {
+                    bare.fetch(sql, values);
+                }
+            }
+        })
+    };
+    let nothing = || ask(empty.address, connections, &size.part(), requests, 200);
+    let (bare_before, empty_before) = (bare(), nothing());
+    let run = ask(server.address, connections, &size.whole(), requests, 200);
+    let (bare, nothing) = (bare().and(bare_before).rate(), nothing().and(empty_before).rate());
+    eprintln!("{connections}: empty {nothing:.0}/s, bare statements {bare:.0}/s");
+    (run, 1.0 / (1.0 / nothing + 1.0 / bare))
+}
+
+#[allow(clippy::too_many_arguments, reason = "one caller, and each of them is another thing")]
+fn record(
+    database: &'static str,
+    location: &Location,
+    size: &Size,
+    connections: usize,
+    server: &Process,
+    cast: &Cast,
+    planned: &[Recording],
+    next: &mut usize,
+) -> Line {
+    let count = size.recordings(connections);
+    let mut take = |count: usize| {
+        let range = *next..*next + count;
+        *next += count;
+        range
+    };
+    let (before, between, after) = (take(count / 2), take(count), take(count / 2));
+    let is_embedded = location.file().is_some();
+    let bare = |range| {
+        // SQLite has one writer: more of them would only wait for each other.
+        measure(if is_embedded { 1 } else { connections }, &Bound::Each(range), || {
+            let mut bare = Bare::open(location);
+            move |index: usize| bare.record(&planned[index])
+        })
+    };
+    let requests: Vec<Vec<u8>> = between.clone().map(|index| recording_request(cast, &planned[index], index)).collect();
+    let limit = bare(before);
+    let run = measure(connections, &Bound::Each(0..requests.len()), || {
+        let mut client = Client::connect(server.address);
+        let requests = &requests;
+        move |index: usize| client.expect(&requests[index], 200)
+    });
+    let limit = limit.and(bare(after)).rate();
+    let aim = match (is_embedded, connections) {
+        (true, 32) => Some(1.0),
+        (true, _) => None,
+        (false, _) => Some(0.9),
+    };
+    Line { operation: "record a session", database, connections, run, limit, aim }
+}
+
+fn sign_in_request(name: &str) -> Vec<u8> {
+    sign_in_with(name, year::PASSWORD)
+}
+
+fn sign_in_with(name: &str, password: &str) -> Vec<u8> {
+    let body = json!({"sign_in_name": name, "password": password});
+    request("POST", "/v1/tokens", &[], Some(&body))
+}
+
+fn sign_in(
+    database: &'static str,
+    size: &Size,
+    connections: usize,
+    cores: usize,
+    server: &Process,
+    cast: &Cast,
+) -> Line {
+    let hash = actix_web::rt::System::new()
+        .block_on(circlekeeper::identity::Passwords::new(1).hash(secrecy::SecretString::from(year::PASSWORD)))
+        .expect("a hash");
+    let bare = || measure(connections.min(cores), &size.part(), || |_| bare::verify(year::PASSWORD, &hash));
+    let requests: Vec<Vec<u8>> = cast.members.iter().map(|member| sign_in_request(&member.sign_in_name)).collect();
+    // Fast and wrong would be worth nothing.
+    let mut client = Client::connect(server.address);
+    client.expect(&sign_in_with(&cast.members[0].sign_in_name, "plum orchard seven moths"), 401);
+    client.expect(&sign_in_with("nobody", year::PASSWORD), 401);
+    let before = bare();
+    let run = ask(server.address, connections, &size.whole(), &requests, 201);
+    let limit = before.and(bare()).rate();
+    Line { operation: "sign in", database, connections, run, limit, aim: Some(0.9) }
+}
+
+/// Resident memory of a fresh server: with a thousand idle connections, and while everybody signs in at once.
+fn memory(database: &str, location: &Location, cast: &Cast) {
+    let server = Process::serve(location);
+    let Some((fresh, _)) = server.memory() else {
+        println!("\nMemory: only Linux tells (/proc/PID/status).\n");
+        return;
+    };
+    println!(
+        "\n| memory, {database} | MiB resident | aim | met |\n|---|--:|--:|---|\n| just started | {fresh:.1} | - | - |"
+    );
+    let show = |what: &str, mebibytes: f64, aim: f64| {
+        if aim.is_infinite() {
+            return println!("| {what} | {mebibytes:.1} | - | - |");
+        }
+        let met = if mebibytes < aim { "yes" } else { "**no**" };
+        println!("| {what} | {mebibytes:.1} | {aim:.0} | {met} |");
+    };
+    let mut idle: Vec<Client> = (0..1000).map(|_| Client::connect(server.address)).collect();
+    let small = vec![request("GET", "/v1/crisis-lines?country=GB", &[], None)];
+    for (what, requests, aim) in [
+        ("1,000 idle connections, each after one small answer", small, 64.0),
+        ("the same 1,000, after a page of sessions each", session_requests(cast), f64::INFINITY),
+        ("the same 1,000, after a member's year each", progress_requests(cast), f64::INFINITY),
+    ] {
+        for (client, request) in idle.iter_mut().zip(requests.iter().cycle()) {
+            client.expect(request, 200);
+        }
+        std::thread::sleep(Duration::from_millis(500));
+        if let Some((now, _)) = server.memory() {
+            show(what, now, aim);
+        }
+    }
+    drop(idle);
+    let requests: Vec<Vec<u8>> = cast.members.iter().map(|member| sign_in_request(&member.sign_in_name)).collect();
+    let refused = std::sync::atomic::AtomicUsize::new(0);
+    let run = measure(256, &Bound::For(Duration::from_secs(4)), || {
+        let mut client = Client::connect(server.address);
+        let (requests, refused) = (&requests, &refused);
+        move |index: usize| {
+            if client.send(&requests[index % requests.len()]) == 503 {
+                refused.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    });
+    if let Some((_, most)) = server.memory() {
+        show("256 connections that sign in, at the most", most, 256.0);
+    }
+    println!("\nThe flood: {} answers, {} of them 503.\n", run.done, refused.into_inner());
+}
+
+/// The statements of each operation, and whether one of them goes through a whole table.
+fn plans(database: &str, location: &Location, heard: &Heard) {
+    let mut bare = Bare::open(location);
+    let verbose = std::env::var_os("BENCH_PLANS").is_some();
+    println!("| {database} | statements | without an index |\n|---|--:|---|");
+    let mut shown = String::new();
+    for (operation, statements) in [
+        ("record a session", &heard.record),
+        ("a member's year", &heard.progress),
+        ("a page of sessions", &heard.page),
+        ("sign in", &heard.sign_in),
+    ] {
+        let mut without = Vec::new();
+        for statement in statements {
+            let verb = statement.sql.split_whitespace().next().unwrap_or_default();
+            if !matches!(verb, "SELECT" | "UPDATE" | "DELETE" | "INSERT") {
+                continue;
+            }
+            let (plan, scans) = statements::explain(&mut bare, &statement.sql);
+            if scans {
+                without.push(format!("`{}`", statement.sql.chars().take(120).collect::<String>()));
+            }
+            shown.push_str(&format!("{operation}: {}\n    {}\n", statement.sql, plan.join("\n    ")));
+        }
+        let without = if without.is_empty() { "none".to_owned() } else { without.join(", ") };
+        println!("| {operation} | {} | {without} |", statements.len());
+    }
+    println!();
+    if verbose {
+        println!("{shown}");
+    }
+}

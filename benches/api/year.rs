@@ -1,0 +1,371 @@
+//! A year of data: people through the store, because their names are sealed under keys of their own; their history in
+//! bulk, because nothing that is measured opens it.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, SystemTime},
+};
+
+use circlekeeper::{
+    identity::{Caller, Passwords},
+    policy::{Kind, Standing, act},
+    problem::Problem,
+    rules::{
+        groups::{Format, RecordingPolicy},
+        members::State,
+    },
+    store::{
+        accounts::{self, Profile},
+        connection::{Clock, Connection, Db, Location},
+        groups::{self, Settings},
+        invitations::{self, Invited},
+        members, migrations, organizations,
+        permit::{authorize, authorize_in_organization},
+        sealing::Masters,
+        sessions::{self, Plan, Planned},
+        sign_ins::{self, Lifetimes},
+    },
+    values::Id,
+};
+use secrecy::SecretString;
+
+use crate::bare::{Bare, Recording};
+
+/// The master key of every database that this program fills.
+pub const MASTER: &str = "bench:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+/// The password of every account.
+pub const PASSWORD: &str = "plum orchard seven kites";
+const MEMBERS: usize = 10;
+const DAY: i64 = 86_400_000;
+/// A kept database that is older has lost sessions out of the year that is asked for.
+const KEPT_FOR: Duration = Duration::from_secs(7 * 86_400);
+
+pub fn masters() -> Masters {
+    Masters::read(&SecretString::from(MASTER)).expect("a master key")
+}
+
+pub fn open(location: &Location) -> Db {
+    Db::open(location, masters(), Clock::default()).expect("the database opens")
+}
+
+/// A group with its lead and its members: account and member id each.
+pub struct Group {
+    pub id: Id,
+    pub lead: Id,
+    pub members: Vec<(Id, Id)>,
+}
+
+pub fn sign_in_name(group: usize, member: usize) -> String {
+    format!("member-{group}-{member}")
+}
+
+/// A copy of the filled SQLite file; the filled one is kept, so that only the first run at a size has to fill.
+pub fn embedded(directory: &Path, groups: usize) -> Location {
+    std::fs::create_dir_all(directory).expect("a directory");
+    let schema = include_str!("../../migrations/2026-11-23-000000_first/up.sql");
+    let mark = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, schema.as_bytes());
+    let mark = data_encoding::HEXLOWER.encode(&mark.as_ref()[..4]);
+    let kept = directory.join(format!("year-{groups}-{mark}.db"));
+    let age = std::fs::metadata(&kept).and_then(|data| data.modified()).map(|at| SystemTime::now().duration_since(at));
+    if !matches!(age, Ok(Ok(age)) if age < KEPT_FOR) {
+        let filling = directory.join("filling.db");
+        remove(&filling);
+        let location = at(&filling);
+        migrations::run(&location).expect("the migrations run");
+        fill(&location, groups);
+        Bare::open(&location).batch("PRAGMA wal_checkpoint(TRUNCATE)");
+        remove(&kept);
+        std::fs::rename(&filling, &kept).expect("one file system");
+        remove(&filling);
+    }
+    let run = directory.join("run.db");
+    remove(&run);
+    std::fs::copy(&kept, &run).expect("room for a copy");
+    at(&run)
+}
+
+fn at(file: &Path) -> Location {
+    Location { url: format!("sqlite:{}", file.display()).into(), connections: 8 }
+}
+
+pub fn remove(file: &Path) {
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(PathBuf::from(format!("{}{suffix}", file.display())));
+    }
+}
+
+/// Fills a migrated database.
+pub fn fill(location: &Location, groups: usize) {
+    let hash = wait(Passwords::new(1).hash(SecretString::from(PASSWORD)));
+    let clock = Clock::default();
+    clock.shift(-371 * DAY);
+    let db = Db::open(location, masters(), clock).expect("the database opens");
+    let (organization, administrator) = wait({
+        let (hash, key) = (hash.clone(), db.installation().index("sign-in", "administrator"));
+        db.write(move |connection| {
+            let organization = organizations::insert_first(connection, "Bench")?;
+            let account = accounts::insert(connection, "administrator", key, &hash, &profile("Administrator"))?;
+            stand(connection, organization, None, Standing::Administrator, account)?;
+            Ok((organization, sign_ins::insert(connection, account, None, false, LIFETIMES)?.caller))
+        })
+    });
+    let mut first = 0;
+    while first < groups {
+        let some = first..groups.min(first + 50);
+        let (inner, hash) = (db.clone(), hash.clone());
+        wait(db.write({
+            let some = some.clone();
+            move |connection| {
+                for number in some {
+                    insert_group(connection, &inner, organization, &administrator, number, &hash)?;
+                }
+                Ok(())
+            }
+        }));
+        first = some.end;
+    }
+    drop(db);
+    history(location);
+}
+
+const LIFETIMES: Lifetimes = Lifetimes { idle_minutes: 24 * 60, longest_hours: 24 };
+
+fn wait<T>(work: impl Future<Output = Result<T, Problem>>) -> T {
+    actix_web::rt::System::new().block_on(work).unwrap_or_else(|problem| panic!("{problem:?}"))
+}
+
+fn profile(name: &str) -> Profile<'_> {
+    Profile { name, email: None, country: None, language: "en", zone: "UTC" }
+}
+
+fn stand(
+    connection: &mut Connection,
+    organization: Id,
+    group: Option<Id>,
+    standing: Standing,
+    account: Id,
+) -> Result<(), Problem> {
+    let invited =
+        Invited { organization, group, member: None, standing, supervisor: None, from_at: None, until_at: None };
+    let (invitation, _) = invitations::insert_first(connection, &invited)?;
+    invitations::accept(connection, &invitation, account)
+}
+
+fn insert_group(
+    connection: &mut Connection,
+    db: &Db,
+    organization: Id,
+    administrator: &Caller,
+    number: usize,
+    hash: &str,
+) -> Result<(), Problem> {
+    let permit = authorize_in_organization::<act::CreateGroup>(connection, administrator, organization)?;
+    let settings = Settings {
+        title: format!("Group {number}"),
+        public_description: "Thursdays".into(),
+        private_description: None,
+        conditions: vec!["depression".into()],
+        approaches: vec!["cbt".into()],
+        format: Format::InPerson,
+        place: None,
+        language: "en".into(),
+        zone: "UTC".into(),
+        capacity: Some(12),
+        open_to_joining: true,
+        fee: None,
+        insurance: None,
+        part_2: false,
+        recording_policy: RecordingPolicy::Forbidden,
+    };
+    let group = groups::insert(connection, &permit, Kind::TherapistLed, settings)?.id;
+    let account = |connection: &mut Connection, name: String| {
+        let key = db.installation().index("sign-in", &name);
+        accounts::insert(connection, &name, key, hash, &profile(&name))
+    };
+    let lead = account(connection, format!("lead-{number}"))?;
+    stand(connection, organization, Some(group), Standing::Therapist, lead)?;
+    let sign_in = sign_ins::insert(connection, lead, None, false, LIFETIMES)?.caller;
+    let permit = authorize::<act::InviteMember>(connection, &sign_in, group)?;
+    for member in 0..MEMBERS {
+        let name = sign_in_name(number, member);
+        let account = account(connection, name.clone())?;
+        let now = connection.now;
+        members::insert(connection, &permit, &name, State::Active, Some(account), now)?;
+    }
+    Ok(())
+}
+
+/// Sessions, attendance and measures of 52 weeks until today, in the order in which they would have come.
+fn history(location: &Location) {
+    let now = jiff::Timestamp::now().as_millisecond() - 3 * 3_600_000;
+    let mut bare = Bare::open(location);
+    let is_embedded = location.file().is_some();
+    // An id in order of time, as the store makes them.
+    let id = |at: &str| {
+        if is_embedded {
+            format!("unhex(printf('%012x', {at}) || '7' || substr(hex(randomblob(10)), 2))")
+        } else {
+            format!(
+                "CAST(lpad(to_hex({at}), 12, '0') || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 19) AS UUID)"
+            )
+        }
+    };
+    let blob = if is_embedded { "randomblob(140)" } else { "decode(repeat('07', 140), 'hex')" };
+    if is_embedded {
+        bare.batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; PRAGMA secure_delete = OFF; BEGIN");
+    } else {
+        bare.batch("BEGIN");
+    }
+    let begun = now - 371 * DAY;
+    let start = format!("({now} - (51 - w.week) * CAST({} AS BIGINT))", 7 * DAY);
+    let steps = [
+        "UPDATE groups SET state = 'open'".to_owned(),
+        format!(
+            "INSERT INTO licences (id, organization_id, account_id, licence_type, number, body, jurisdiction, \
+             valid_from, expires_on, verified_by, verified_at, created_by, created_at, version) \
+             SELECT {id}, organization_id, account_id, 'LCSW', {blob}, 'State board', 'US-IL', '2020-01-01', \
+             '2099-12-31', created_by, {begun}, created_by, {begun}, 1 FROM standings WHERE standing = 'therapist'",
+            id = id(&begun.to_string()),
+        ),
+        format!(
+            "INSERT INTO agreements (id, group_id, purpose, number, title, text, must_sign_again, published_by, \
+             published_at) SELECT {id}, group_id, 'consent', 1, 'Consent', 'We agree.', FALSE, account_id, {begun} \
+             FROM standings WHERE standing = 'therapist'",
+            id = id(&begun.to_string()),
+        ),
+        format!(
+            "INSERT INTO signatures (id, group_id, agreement_id, member_id, on_paper, signed_at, recorded_by) \
+             SELECT {id}, m.group_id, a.id, m.id, FALSE, {begun}, m.account_id \
+             FROM members m JOIN agreements a ON a.group_id = m.group_id",
+            id = id(&begun.to_string()),
+        ),
+        format!(
+            "INSERT INTO sessions (id, group_id, state, title, modality, starts_local, zone, minutes, starts_at, \
+             held_from, held_until, led_by, recording, recorded_by, recorded_at, created_by, created_at, version) \
+             WITH RECURSIVE w(week) AS (SELECT 0 UNION ALL SELECT week + 1 FROM w WHERE week < 51) \
+             SELECT {id}, s.group_id, 'held', 'Session', 'in_person', '2026-01-01T18:30', 'UTC', 90, {start}, {start}, \
+             {start} + 5400000, s.account_id, 'complete', s.account_id, {start} + 6000000, s.account_id, \
+             {start} - {DAY}, 2 FROM w CROSS JOIN standings s WHERE s.standing = 'therapist' ORDER BY w.week",
+            id = id(&start),
+        ),
+        format!(
+            "INSERT INTO agenda_items (id, group_id, session_id, position, technique, factors, planned_minutes) \
+             WITH RECURSIVE p(position) AS (SELECT 1 UNION ALL SELECT position + 1 FROM p WHERE position < 8) \
+             SELECT {id}, s.group_id, s.id, p.position, 'thought-record', '[]', 10 FROM sessions s CROSS JOIN p \
+             WHERE s.starts_at > {now} - 15 * {DAY}",
+            id = id("s.starts_at"),
+        ),
+        "INSERT INTO agenda_deliveries (item_id, group_id, session_id, delivered, minutes) \
+         SELECT id, group_id, session_id, 'delivered', 10 FROM agenda_items"
+            .to_owned(),
+        format!(
+            "INSERT INTO attendances (id, group_id, session_id, member_id, status, modality, minutes, starts_at, \
+             recorded_by, recorded_at, version) SELECT {id}, s.group_id, s.id, m.id, 'attended', 'in_person', 90, \
+             s.starts_at, s.created_by, s.starts_at + 6000000, 1 \
+             FROM sessions s JOIN members m ON m.group_id = s.group_id ORDER BY s.starts_at, s.id",
+            id = id("s.starts_at"),
+        ),
+        format!(
+            "INSERT INTO measures (id, group_id, session_id, member_id, instrument, instrument_version, respondent, \
+             taken_at, answers, score, prorated, band, subscales, risk, flagged, entered_in_error, recorded_by, \
+             recorded_at, version) SELECT {id}, s.group_id, s.id, m.id, 'phq-9', '1', 'member', s.starts_at, {blob}, \
+             9000, FALSE, 'mild', '{{}}', 'none', FALSE, FALSE, s.created_by, s.starts_at + 6000000, 1 \
+             FROM sessions s JOIN members m ON m.group_id = s.group_id ORDER BY s.starts_at, s.id",
+            id = id("s.starts_at"),
+        ),
+    ];
+    for step in steps {
+        bare.batch(&step);
+    }
+    bare.batch("COMMIT");
+    if !is_embedded {
+        bare.batch("VACUUM ANALYZE");
+    }
+}
+
+/// The groups of a filled database.
+pub fn groups(bare: &mut Bare) -> Vec<Group> {
+    let hex = |column: &str| match bare_kind(bare) {
+        true => format!("lower(hex({column}))"),
+        false => format!("replace({column}::text, '-', '')"),
+    };
+    let leads = format!(
+        "SELECT {} AS a, {} AS b, {} AS c FROM standings WHERE standing = 'therapist' ORDER BY id",
+        hex("group_id"),
+        hex("account_id"),
+        hex("id")
+    );
+    let belonging = format!(
+        "SELECT {} AS a, {} AS b, {} AS c FROM members ORDER BY group_id, id",
+        hex("group_id"),
+        hex("account_id"),
+        hex("id")
+    );
+    let mut groups: Vec<Group> =
+        bare.ids(&leads).into_iter().map(|(id, lead, _)| Group { id, lead, members: Vec::new() }).collect();
+    let place: std::collections::HashMap<Id, usize> =
+        groups.iter().enumerate().map(|(index, group)| (group.id, index)).collect();
+    for (group, account, member) in bare.ids(&belonging) {
+        groups[place[&group]].members.push((account, member));
+    }
+    groups
+}
+
+fn bare_kind(bare: &Bare) -> bool {
+    matches!(bare, Bare::Sqlite(_))
+}
+
+/// Signs accounts in, past their passwords.
+pub fn sign_in(db: &Db, accounts: Vec<Id>) -> Vec<Caller> {
+    wait(db.write(move |connection| {
+        accounts
+            .into_iter()
+            .map(|account| Ok(sign_ins::insert(connection, account, None, false, LIFETIMES)?.caller))
+            .collect()
+    }))
+}
+
+/// Plans `count` sessions with eight agenda items, an hour and a half ago, in the groups of these leads by turns.
+pub fn plan(db: &Db, groups: &[(&Group, Caller)], count: usize) -> Vec<Recording> {
+    let mut planned = Vec::with_capacity(count);
+    while planned.len() < count {
+        let some: Vec<(Id, Caller, Vec<Id>)> = (planned.len()..count.min(planned.len() + 500))
+            .map(|index| {
+                let (group, caller) = &groups[index % groups.len()];
+                (group.id, *caller, group.members.iter().map(|(_, member)| *member).collect())
+            })
+            .collect();
+        planned.extend(wait(db.write(move |connection| {
+            some.into_iter()
+                .map(|(group, caller, members)| {
+                    let (session, items) = plan_one(connection, &caller, group)?;
+                    let now = connection.now.0;
+                    Ok(Recording { group, session, lead: caller.account, items, members, now })
+                })
+                .collect::<Result<Vec<_>, Problem>>()
+        })));
+    }
+    planned
+}
+
+fn plan_one(connection: &mut Connection, caller: &Caller, group: Id) -> Result<(Id, Vec<Id>), Problem> {
+    let permit = authorize::<act::PlanSession>(connection, caller, group)?;
+    let starts_at = connection.now.plus_minutes(-90);
+    let plan = Plan {
+        title: Some("Session".into()),
+        modality: Format::InPerson,
+        starts_local: "2026-01-01T18:30".into(),
+        zone: "UTC".into(),
+        minutes: 60,
+        starts_at,
+    };
+    let item = Planned {
+        technique: "thought-record".into(),
+        objective: Some("Catch one automatic thought and weigh the evidence".into()),
+        factors: vec!["universality".into()],
+        planned_minutes: 10,
+        homework: Some("Fill in three thought records".into()),
+    };
+    let session = sessions::insert(connection, &permit, plan, &vec![item; 8])?;
+    Ok((session.id, sessions::list_item_ids(connection, &permit, session.id)?))
+}
