@@ -27,6 +27,9 @@
 //! Invariant: no record content, token, name or address in a log line, a metric or an error.
 //! Invariant: somebody else's record leaves the server only once the access log holds the access on disk.
 //! Invariant: what a client may not know of answers exactly like what does not exist.
+//! Invariant: where a group counts heads alone, no row joins a person and a session: no attendance, no log entry, no
+//! answer kept for a retry.
+//! Invariant: who reported a breach and who cast which ballot can be read from no row, by nobody.
 
 pub mod config;
 pub mod demo;

@@ -23,8 +23,14 @@ words! {
         CoTherapist = "co_therapist",
         /// Learns in a group for a term; a supervisor co-signs.
         Trainee = "trainee",
-        /// Leads a peer-led group for a term.
+        /// Keeps a peer-led group going: its settings and its terms. Leads it while nobody else does.
+        Steward = "steward",
+        /// Leads a peer-led group, or one session of it, for a term.
         Facilitator = "facilitator",
+        /// Led it until a while ago: reads what was done then, for a few days.
+        FormerFacilitator = "former_facilitator",
+        /// Leads one session, seen from the rest of the group.
+        SessionFacilitator = "session_facilitator",
         /// Belongs to the group now.
         Member = "member",
         /// Belonged to the group; keeps the right to read what is about oneself.
@@ -35,7 +41,35 @@ words! {
 impl Standing {
     /// Standings that lead a group; the last one of them cannot go.
     pub fn leads(self) -> bool {
-        matches!(self, Standing::Therapist | Standing::CoTherapist | Standing::Facilitator)
+        matches!(self, Standing::Therapist | Standing::CoTherapist | Standing::Steward | Standing::Facilitator)
+    }
+
+    /// What the standing is, for whoever reads the policy.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Standing::Administrator => "runs an organization: accounts, licences, settings, rosters; no record content",
+            Standing::PrivacyOfficer => {
+                "watches over an organization: its access log, and the breach reports and appeals that nobody in a \
+                 group may handle"
+            }
+            Standing::Therapist => "leads a therapist-led group for a term",
+            Standing::CoTherapist => "leads beside the therapist for a term",
+            Standing::Trainee => "learns in a therapist-led group for a term; a supervisor co-signs",
+            Standing::Steward => {
+                "keeps a peer-led group going: its settings, rules and terms. While nobody facilitates, and a quarter \
+                 of an hour into a session of which nobody has said that it is held, a steward has the rights of a facilitator as well"
+            }
+            Standing::Facilitator => {
+                "leads a peer-led group for a term, with the hours before it to prepare and after it to finish that \
+                 the group has set; or one session of it, at the addresses of that session"
+            }
+            Standing::FormerFacilitator => {
+                "facilitated until a while ago: reads what was done then, for the hours that the group has set"
+            }
+            Standing::SessionFacilitator => "facilitates one session, at every other address of the group",
+            Standing::Member => "belongs to the group now",
+            Standing::FormerMember => "belonged to the group, or is kept away for a time by its decision",
+        }
     }
 
     /// Standings that come with a term in a group.
@@ -116,7 +150,10 @@ macro_rules! actions {
 
 actions! {
     Public { AskInPublic }
-    Account { ReadOwnAccount, ChangeOwnAccount, AcceptInvitation }
+    Account {
+        ReadOwnAccount, ChangeOwnAccount, AcceptInvitation,
+        SendReferral, ExportOwnRecords, EraseOwnRecords, CloseAccount, AppealConsequence,
+    }
     Organization {
         ReadOrganization, ChangeOrganization, InviteOfficer, ReadInvitations, RevokeInvitation,
         ReadPeople, SuspendPerson, EndOffice, RecordLicence, VerifyLicence, ReadLicences,
@@ -127,8 +164,17 @@ actions! {
         ReadTerms, InviteLeader, EndTerm,
         ReadMembers, InviteMember, MoveMember, TransferMember,
         ReadAgreements, PublishAgreement, ReadSignatures, SignAgreement, WithdrawSignature,
+        ReadReferrals, AnswerReferral,
         ReadSessions, PlanSession, ChangeSession, CancelSession, HoldSession, WriteAgenda, RecordSession,
         ReadAttendance, CorrectAttendance,
+        ReadPeerSettings, ChangePeerSettings,
+        ReadRota, ProposeRota, OfferTerm, ReadOffers, AnswerOffer, SetAvailability,
+        ReadHandOver, WriteHandOver, ReadServices, RecordService,
+        ReadMeeting, RecordMeeting, OpenSessionCode, ClaimVisit, MakeProof, SetAttendanceMode,
+        RecordCheckIn, ReadCheckIns, ChangeCheckIn, ReadSharedCheckIns,
+        ReadTopics, ProposeTopic, SupportTopic, ChooseTopic, WithdrawTopic,
+        ReadTips, GiveTip, WithdrawTip,
+        ReportBreach, ReadBreachReports, HandleBreachReport, DecideAppeal, ReadDecisions, CastBallot,
         ReadMeasureSchedule, SetMeasureSchedule, ReadMeasures, RecordMeasure, CorrectMeasure,
         ReadSessionRecord, WriteSessionRecord, SignSessionRecord, CosignSessionRecord,
         ReadProgressEntries, WriteProgressEntry, SignProgressEntry, CosignProgressEntry, ReleaseProgressEntry,
@@ -159,6 +205,27 @@ impl Action {
                 // Process notes are their author's own.
                 | ReadProcessNotes
                 | WriteProcessNote
+                // One's own, or nobody's in particular.
+                | SendReferral
+                | ExportOwnRecords
+                | EraseOwnRecords
+                | CloseAccount
+                | AppealConsequence
+                | ReadPeerSettings
+                | ReadRota
+                | ReadTopics
+                | ReadTips
+                | ReadDecisions
+                // An entry with its hour would say who voted when, beside a tally that grew then.
+                | CastBallot
+                // Who reported is sealed from the group, and from its log.
+                | ReportBreach
+                // Claimed, shown and supported without a trace of who was where.
+                | ClaimVisit
+                | MakeProof
+                | SupportTopic
+                | ProposeTopic
+                | GiveTip
         )
     }
 }
@@ -173,6 +240,8 @@ impl Action {
             ReadMembers
                 | ReadSignatures
                 | ReadAttendance
+                | ReadMeeting
+                | ReadSharedCheckIns
                 | ReadMeasures
                 | ReadProgressEntries
                 | RecordSession
@@ -194,80 +263,134 @@ type Row = [Option<Reach>; Standing::ALL.len()];
 pub fn decide(kind: Kind, standing: Standing, action: Action) -> Option<Reach> {
     use Action::*;
     let both = |row: Row| row;
-    let therapist_led = |row: Row| if kind == Kind::TherapistLed { row } else { [N; Standing::ALL.len()] };
+    let only = |of: Kind, row: Row| if kind == of { row } else { [N; Standing::ALL.len()] };
+    let therapist_led = |row: Row| only(Kind::TherapistLed, row);
+    let peer_led = |row: Row| only(Kind::PeerLed, row);
 
     #[rustfmt::skip]
     let row = match action {
         // A live sign-in, or none, is all that these ask for: no standing is looked up.
-        AskInPublic | ReadOwnAccount | ChangeOwnAccount | AcceptInvitation => both([N, N, N, N, N, N, N, N]),
+        AskInPublic | ReadOwnAccount | ChangeOwnAccount | AcceptInvitation
+        | SendReferral | ExportOwnRecords | EraseOwnRecords | CloseAccount | AppealConsequence
+                              => both([ N, N,   N, N, N,   N, N, N, N,   N, N ]),
 
-        // Organization               admin privacy therap. co-th. trainee facil. member former
-        ReadOrganization     => both([ A,    A,      A,      A,     A,      A,     N,     N ]),
-        ChangeOrganization   => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        InviteOfficer        => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        ReadInvitations      => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        RevokeInvitation     => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        ReadPeople           => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        SuspendPerson        => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        EndOffice            => both([ A,    O,      N,      N,     N,      N,     N,     N ]),
-        RecordLicence        => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        VerifyLicence        => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        ReadLicences         => both([ A,    N,      O,      O,     O,      N,     N,     N ]),
-        CreateGroup          => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        ListGroups           => both([ A,    N,      N,      N,     N,      N,     N,     N ]),
-        ReadAccessLog        => both([ N,    A,      N,      N,     N,      N,     N,     N ]),
-        ReadTemplates        => both([ N,    N,      A,      A,     A,      N,     N,     N ]),
-        WriteTemplate        => both([ N,    N,      A,      A,     A,      N,     N,     N ]),
+        // Columns: administrator, privacy officer | therapist, co-therapist, trainee
+        //          | steward, facilitator, former facilitator, session facilitator | member, former member.
 
-        // Group, its people           admin privacy therap. co-th. trainee facil. member former
-        ReadGroup            => both([ A,    N,      A,      A,     A,      A,     A,     N ]),
-        ChangeGroup          => both([ A,    N,      A,      N,     N,      A,     N,     N ]),
-        OpenGroup            => both([ A,    N,      A,      N,     N,      A,     N,     N ]),
-        CloseGroup           => both([ A,    N,      A,      N,     N,      A,     N,     N ]),
-        ReadTerms            => both([ A,    N,      A,      A,     A,      A,     A,     N ]),
-        InviteLeader         => both([ A,    N,      A,      N,     N,      A,     N,     N ]),
-        EndTerm              => both([ A,    N,      A,      O,     O,      O,     N,     N ]),
-        ReadMembers          => both([ A,    N,      A,      A,     A,      A,     O,     O ]),
-        InviteMember         => both([ A,    N,      A,      A,     N,      A,     N,     N ]),
-        MoveMember           => both([ A,    N,      A,      A,     N,      A,     O,     N ]),
-        TransferMember       => both([ A,    N,      A,      N,     N,      N,     N,     N ]),
-        ReadAgreements       => both([ A,    N,      A,      A,     A,      A,     A,     A ]),
-        PublishAgreement     => both([ N,    N,      A,      N,     N,      A,     N,     N ]),
-        ReadSignatures       => both([ A,    A,      A,      A,     A,      A,     O,     O ]),
-        SignAgreement        => both([ N,    N,      A,      A,     N,      N,     O,     N ]),
-        WithdrawSignature    => both([ N,    N,      A,      A,     N,      N,     O,     O ]),
+        // Organization                 ad pr   th co tr   st fa ff sf   me fm
+        ReadOrganization      => both([ A, A,   A, A, A,   A, A, N, N,   N, N ]),
+        ChangeOrganization    => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        InviteOfficer         => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadInvitations       => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        RevokeInvitation      => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadPeople            => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        SuspendPerson         => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        EndOffice             => both([ A, O,   N, N, N,   N, N, N, N,   N, N ]),
+        RecordLicence         => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        VerifyLicence         => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadLicences          => both([ A, N,   O, O, O,   N, N, N, N,   N, N ]),
+        CreateGroup           => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        ListGroups            => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadAccessLog         => both([ N, A,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadTemplates         => both([ N, N,   A, A, A,   N, N, N, N,   N, N ]),
+        WriteTemplate         => both([ N, N,   A, A, A,   N, N, N, N,   N, N ]),
 
-        // Group, its sessions         admin privacy therap. co-th. trainee facil. member former
-        ReadSessions         => both([ N,    N,      A,      A,     A,      A,     A,     N ]),
-        PlanSession          => both([ N,    N,      A,      A,     A,      A,     N,     N ]),
-        ChangeSession        => both([ N,    N,      A,      A,     A,      A,     N,     N ]),
-        CancelSession        => both([ N,    N,      A,      A,     N,      A,     N,     N ]),
-        HoldSession          => both([ N,    N,      A,      A,     A,      A,     N,     N ]),
-        WriteAgenda => therapist_led([ N,    N,      A,      A,     A,      N,     N,     N ]),
-        RecordSession => therapist_led([N,   N,      A,      A,     A,      N,     N,     N ]),
-        ReadAttendance       => both([ N,    N,      A,      A,     A,      A,     O,     O ]),
-        CorrectAttendance => therapist_led([N, N,    A,      A,     A,      N,     N,     N ]),
+        // Group, its people            ad pr   th co tr   st fa ff sf   me fm
+        ReadGroup             => both([ A, N,   A, A, A,   A, A, A, A,   A, N ]),
+        ChangeGroup           => both([ A, N,   A, N, N,   A, A, N, N,   N, N ]),
+        OpenGroup             => both([ A, N,   A, N, N,   A, A, N, N,   N, N ]),
+        CloseGroup            => both([ A, N,   A, N, N,   A, A, N, N,   N, N ]),
+        ReadTerms             => both([ A, N,   A, A, A,   A, A, A, A,   A, N ]),
+        InviteLeader          => both([ A, N,   A, N, N,   A, A, N, N,   N, N ]),
+        EndTerm               => both([ A, N,   A, O, O,   O, O, N, O,   N, N ]),
+        ReadMembers           => both([ A, N,   A, A, A,   A, A, N, N,   O, O ]),
+        InviteMember          => both([ A, N,   A, A, N,   A, A, N, N,   N, N ]),
+        MoveMember            => both([ A, N,   A, A, N,   A, A, N, N,   O, N ]),
+        TransferMember        => both([ A, N,   A, N, N,   N, N, N, N,   N, N ]),
+        ReadAgreements        => both([ A, N,   A, A, A,   A, A, A, A,   A, A ]),
+        PublishAgreement      => both([ N, N,   A, N, N,   A, A, N, N,   N, N ]),
+        ReadSignatures        => both([ A, A,   A, A, A,   A, A, N, N,   O, O ]),
+        SignAgreement         => both([ N, N,   A, A, N,   N, N, N, N,   O, N ]),
+        WithdrawSignature     => both([ N, N,   A, A, N,   N, N, N, N,   O, O ]),
+        ReadReferrals => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N ]),
+        AnswerReferral => therapist_led([ N, N, A, A, N,   N, N, N, N,   N, N ]),
 
-        // Group, its measures         admin privacy therap. co-th. trainee facil. member former
-        ReadMeasureSchedule => therapist_led([N, N,  A,      A,     A,      N,     A,     N ]),
-        SetMeasureSchedule  => therapist_led([N, N,  A,      A,     N,      N,     N,     N ]),
-        ReadMeasures        => therapist_led([N, N,  A,      A,     A,      N,     O,     O ]),
-        RecordMeasure       => therapist_led([N, N,  A,      A,     A,      N,     O,     N ]),
-        CorrectMeasure      => therapist_led([N, N,  A,      A,     N,      N,     N,     N ]),
+        // Group, its sessions          ad pr   th co tr   st fa ff sf   me fm
+        ReadSessions          => both([ N, N,   A, A, A,   A, A, A, A,   A, N ]),
+        PlanSession           => both([ N, N,   A, A, A,   A, A, N, N,   N, N ]),
+        ChangeSession         => both([ N, N,   A, A, A,   A, A, N, N,   N, N ]),
+        CancelSession         => both([ N, N,   A, A, N,   A, A, N, N,   N, N ]),
+        HoldSession           => both([ N, N,   A, A, A,   N, A, N, N,   N, N ]),
+        WriteAgenda  => therapist_led([ N, N,   A, A, A,   N, N, N, N,   N, N ]),
+        RecordSession => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N ]),
+        ReadAttendance        => both([ N, N,   A, A, A,   N, A, A, N,   O, O ]),
+        CorrectAttendance => therapist_led([ N, N, A, A, A, N, N, N, N,  N, N ]),
 
-        // Group, its notes            admin privacy therap. co-th. trainee facil. member former
-        ReadSessionRecord   => therapist_led([N, N,  A,      A,     A,      N,     N,     N ]),
-        WriteSessionRecord  => therapist_led([N, N,  A,      A,     A,      N,     N,     N ]),
-        SignSessionRecord   => therapist_led([N, N,  A,      A,     O,      N,     N,     N ]),
-        CosignSessionRecord => therapist_led([N, N,  A,      A,     N,      N,     N,     N ]),
-        ReadProgressEntries => therapist_led([N, N,  A,      A,     A,      N,     O,     O ]),
-        WriteProgressEntry  => therapist_led([N, N,  A,      A,     A,      N,     N,     N ]),
-        SignProgressEntry   => therapist_led([N, N,  O,      O,     O,      N,     N,     N ]),
-        CosignProgressEntry => therapist_led([N, N,  A,      A,     N,      N,     N,     N ]),
-        ReleaseProgressEntry => therapist_led([N, N, A,      A,     N,      N,     N,     N ]),
+        // Peer-led group, its leadership   ad pr   th co tr   st fa ff sf   me fm
+        ReadPeerSettings  => peer_led([ A, N,   N, N, N,   A, A, A, A,   A, N ]),
+        ChangePeerSettings => peer_led([ A, N,  N, N, N,   A, N, N, N,   N, N ]),
+        ReadRota          => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N ]),
+        ProposeRota       => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N ]),
+        OfferTerm         => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, N ]),
+        ReadOffers        => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, N ]),
+        AnswerOffer       => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+        SetAvailability   => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+        ReadHandOver      => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N ]),
+        WriteHandOver     => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N ]),
+        ReadServices      => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O ]),
+        RecordService     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+
+        // Peer-led group, its meetings     ad pr   th co tr   st fa ff sf   me fm
+        ReadMeeting       => peer_led([ N, N,   N, N, N,   N, A, A, N,   N, N ]),
+        RecordMeeting     => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N ]),
+        OpenSessionCode   => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N ]),
+        ClaimVisit        => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+        MakeProof         => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+        SetAttendanceMode => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+
+        // Peer-led group, its members      ad pr   th co tr   st fa ff sf   me fm
+        RecordCheckIn     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+        ReadCheckIns      => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O ]),
+        ChangeCheckIn     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O ]),
+        ReadSharedCheckIns => peer_led([ N, N,  N, N, N,   N, A, N, A,   A, N ]),
+        ReadTopics        => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N ]),
+        ProposeTopic      => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N ]),
+        SupportTopic      => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N ]),
+        ChooseTopic       => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N ]),
+        WithdrawTopic     => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, O ]),
+        ReadTips          => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N ]),
+        GiveTip           => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N ]),
+        WithdrawTip       => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, O ]),
+
+        // When trust breaks: a report is its handlers' own.
+        //                              ad pr   th co tr   st fa ff sf   me fm
+        ReportBreach          => both([ O, N,   O, O, O,   O, O, O, O,   O, O ]),
+        ReadBreachReports     => both([ N, O,   N, N, N,   O, O, N, N,   N, N ]),
+        HandleBreachReport    => both([ N, O,   N, N, N,   O, O, N, N,   N, N ]),
+        DecideAppeal      => peer_led([ N, A,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadDecisions     => peer_led([ N, N,   N, N, N,   A, A, N, N,   A, N ]),
+        CastBallot        => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+
+        // Group, its measures          ad pr   th co tr   st fa ff sf   me fm
+        ReadMeasureSchedule => therapist_led([ N, N, A, A, A, N, N, N, N, A, N ]),
+        SetMeasureSchedule => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N ]),
+        ReadMeasures => therapist_led([ N, N,   A, A, A,   N, N, N, N,   O, O ]),
+        RecordMeasure => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, N ]),
+        CorrectMeasure => therapist_led([ N, N, A, A, N,   N, N, N, N,   N, N ]),
+
+        // Group, its notes             ad pr   th co tr   st fa ff sf   me fm
+        ReadSessionRecord => therapist_led([ N, N,    A, A, A, N, N, N, N, N, N ]),
+        WriteSessionRecord => therapist_led([ N, N,   A, A, A, N, N, N, N, N, N ]),
+        SignSessionRecord => therapist_led([ N, N,    A, A, O, N, N, N, N, N, N ]),
+        CosignSessionRecord => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N ]),
+        ReadProgressEntries => therapist_led([ N, N,  A, A, A, N, N, N, N, O, O ]),
+        WriteProgressEntry => therapist_led([ N, N,   A, A, A, N, N, N, N, N, N ]),
+        SignProgressEntry => therapist_led([ N, N,    O, O, O, N, N, N, N, N, N ]),
+        CosignProgressEntry => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N ]),
+        ReleaseProgressEntry => therapist_led([ N, N, A, A, N, N, N, N, N, N, N ]),
         // Process notes belong to their author alone.
-        ReadProcessNotes    => therapist_led([N, N,  O,      O,     O,      N,     N,     N ]),
-        WriteProcessNote    => therapist_led([N, N,  O,      O,     O,      N,     N,     N ]),
+        ReadProcessNotes => therapist_led([ N, N,     O, O, O, N, N, N, N, N, N ]),
+        WriteProcessNote => therapist_led([ N, N,     O, O, O, N, N, N, N, N, N ]),
     };
     row[standing as usize]
 }

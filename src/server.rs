@@ -22,10 +22,10 @@ use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 
 use crate::{
     config::ServerConfig,
-    identity::{Passwords, Tokens, TrustedProxies},
+    identity::{Guesses, Passwords, Tokens, TrustedProxies},
     problem::Problem,
     routes::{
-        command::BODY_LIMIT,
+        command::{BODY_LIMIT, weight},
         operation::{Api, Document},
     },
     store::{
@@ -53,6 +53,7 @@ pub struct Parts {
     passwords: Data<Passwords>,
     lifetimes: Data<Lifetimes>,
     proxies: Data<TrustedProxies>,
+    guesses: Data<Guesses>,
 }
 
 impl Parts {
@@ -69,16 +70,19 @@ impl Parts {
             passwords: Data::new(Passwords::new(config.hashing.unwrap_or_else(cores))),
             lifetimes: Data::new(Lifetimes { idle_minutes: config.idle_minutes, longest_hours: config.sign_in_hours }),
             proxies: Data::new(TrustedProxies(config.trusted_proxies.clone())),
+            guesses: Data::new(Guesses::default()),
         }
     }
 
     /// Registers everything that a client can ask, and how a request that cannot be read is answered.
     pub fn configure(&self, app: &mut ServiceConfig) {
-        app.app_data(self.db.clone())
+        app.app_data(Data::from(self.api.clone()))
+            .app_data(self.db.clone())
             .app_data(self.tokens.clone())
             .app_data(self.passwords.clone())
             .app_data(self.lifetimes.clone())
             .app_data(self.proxies.clone())
+            .app_data(self.guesses.clone())
             .app_data(PayloadConfig::new(BODY_LIMIT))
             .app_data(PathConfig::default().error_handler(|_, _| Problem::NotFound.into()))
             .app_data(QueryConfig::default().error_handler(|error, _| unreadable_query(&error).into()));
@@ -111,6 +115,7 @@ fn cores() -> usize {
 /// Begins to listen. The returned server runs until it is stopped; then it finishes the requests that are under way.
 pub fn start(db: Db, config: &ServerConfig) -> std::io::Result<Running> {
     let parts = Parts::new(&db, config);
+    let guesses = parts.guesses.clone();
     let origins = config.origins.clone();
     recorder();
     let server = HttpServer::new(move || {
@@ -133,7 +138,7 @@ pub fn start(db: Db, config: &ServerConfig) -> std::io::Result<Running> {
     .disable_signals()
     .bind(config.bind)?;
     let address = server.addrs()[0];
-    actix_web::rt::spawn(keep_house(db));
+    actix_web::rt::spawn(keep_house(db, guesses));
     Ok(Running { server: server.run(), address })
 }
 
@@ -142,8 +147,9 @@ pub fn contract() -> String {
     Document::of(&Api::new()).and_then(|document| serde_json::to_string_pretty(&document)).unwrap_or_default()
 }
 
-async fn keep_house(db: Db) {
+async fn keep_house(db: Db, guesses: Data<Guesses>) {
     loop {
+        guesses.forget();
         if let Err(problem) = db.write(sign_ins::remove_expired).await {
             tracing::warn!(%problem, "housekeeping has to wait");
         }
@@ -159,7 +165,7 @@ fn cors(origins: &[String]) -> Cors {
     let mut cors = Cors::default()
         .allowed_methods(["GET", "POST", "PUT", "DELETE"])
         .allowed_headers(["authorization", "content-type", "idempotency-key", "if-match"])
-        .expose_headers(["etag", "location", "link", "retry-after"])
+        .expose_headers(["content-disposition", "etag", "location", "link", "retry-after"])
         .block_on_origin_mismatch(false)
         .max_age(600);
     for origin in origins {
@@ -223,23 +229,18 @@ async fn measured(
     Ok(response)
 }
 
-/// Refuses a client that takes neither JSON nor problem details (RFC 9110, 12.5.1): it could read no answer.
+/// Refuses a client that takes neither JSON nor another form in which the path answers (RFC 9110, 12.5.1).
 async fn acceptable(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
-    let takes_json = |accept: &str| {
-        accept.split(',').any(|range| {
-            let mut parts = range.split(';');
-            let essence = parts.next().unwrap_or("").trim().to_ascii_lowercase();
-            let is_excluded = parts.any(|part| matches!(part.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000"));
-            matches!(essence.as_str(), "*/*" | "application/*" | "application/json") && !is_excluded
-        })
-    };
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    if request.path().starts_with("/v1/")
-        && accept.is_some_and(|accept| !accept.trim().is_empty() && !takes_json(accept))
-    {
+    let takes = |media: &str| weight(accept, media).0 > 0;
+    let answers = || {
+        let (api, path) = (request.app_data::<Data<Api>>(), request.match_pattern());
+        api.zip(path).is_some_and(|(api, path)| api.answers_as(&path, takes))
+    };
+    if request.path().starts_with("/v1/") && !takes("application/json") && !answers() {
         return Ok(request.into_response(Problem::NotAcceptable.response()));
     }
     Ok(next.call(request).await?.map_into_boxed_body())

@@ -107,7 +107,10 @@ impl Serialize for Moment {
 
 impl<'de> Deserialize<'de> for Moment {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
-        let timestamp = Timestamp::deserialize(deserializer)?;
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        let timestamp: Timestamp = text
+            .parse()
+            .map_err(|_| D::Error::custom("is not a date and time with its offset, such as 2026-03-29T18:30:00Z"))?;
         let moment = Moment::from(timestamp);
         // Years 1900 to 9999: what both databases and every calendar client can hold.
         if !(-2_208_988_800_000..Moment::FAR.0).contains(&moment.0) {
@@ -314,9 +317,11 @@ pub fn subject_name(module: &str, name: &str) -> String {
     match module.rsplit("::").next() {
         None | Some("policy") => name.to_owned(),
         Some(subject) => {
-            let capital = subject.chars().next().map(|first| first.to_ascii_uppercase());
-            let subject: String = capital.into_iter().chain(subject.chars().skip(1)).collect();
-            format!("{subject}{name}")
+            let capitalized = |part: &str| {
+                let capital = part.chars().next().map(|first| first.to_ascii_uppercase());
+                capital.into_iter().chain(part.chars().skip(1)).collect::<String>()
+            };
+            format!("{}{name}", subject.split('_').map(capitalized).collect::<String>())
         }
     }
 }

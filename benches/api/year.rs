@@ -145,8 +145,16 @@ fn stand(
     standing: Standing,
     account: Id,
 ) -> Result<(), Problem> {
-    let invited =
-        Invited { organization, group, member: None, standing, supervisor: None, from_at: None, until_at: None };
+    let invited = Invited {
+        organization,
+        group,
+        member: None,
+        standing,
+        supervisor: None,
+        session: None,
+        from_at: None,
+        until_at: None,
+    };
     let (invitation, _) = invitations::insert_first(connection, &invited)?;
     invitations::accept(connection, &invitation, account)
 }

@@ -1,5 +1,6 @@
-//! Who is calling: the `Caller`, passwords, tokens. Never what they may do.
+//! Who is calling: the `Caller`, passwords, tokens, how often somebody may guess. Never what they may do.
 
+mod guesses;
 mod password;
 mod token;
 
@@ -10,6 +11,7 @@ use std::{
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 
+pub use guesses::{Guesses, Try};
 pub use password::{Passwords, Verified, check_new_password, normalized};
 pub use token::{Tokens, hash_of, new_token};
 

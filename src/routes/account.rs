@@ -17,10 +17,12 @@ use crate::{
     identity::{Caller, Passwords, Verified, check_new_password, hash_of},
     policy::{Kind, Standing, act},
     problem::Problem,
+    rules::{check_ins::Mood, members::State},
     store::{
         access_log,
         accounts::{self, Profile},
         attendances,
+        check_ins::{self, CheckIn},
         connection::Db,
         invitations::new_code,
         measures, members,
@@ -28,7 +30,7 @@ use crate::{
         sealing::random,
         sign_ins, standings,
     },
-    values::{Id, Moment, Text, Title},
+    values::{Day, Id, Moment, Text, Title},
 };
 
 /// An account, as its owner sees it.
@@ -96,6 +98,20 @@ pub struct RemoveSecondFactor {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OwnStandings {
     pub items: Vec<OwnStanding>,
+    /// Memberships that you signed up for and that wait for the group to make them active: until then nothing else
+    /// shows.
+    pub waiting: Vec<WaitingMembership>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaitingMembership {
+    pub organization_name: String,
+    pub group: Id,
+    pub group_title: String,
+    pub kind: Kind,
+    pub member: Id,
+    /// `invited` or `screened`.
+    pub state: State,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -119,6 +135,44 @@ pub struct OwnProgress {
     pub measures: Vec<super::measures::MeasureSummary>,
     /// Attendance, oldest first.
     pub attendances: Vec<super::attendances::AttendanceSummary>,
+    /// Check-ins in peer-led groups, oldest first.
+    pub check_ins: Vec<OwnCheckIn>,
+}
+
+/// A check-in as a point of one's own course; what was not given is null.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OwnCheckIn {
+    pub id: Id,
+    pub group: Id,
+    /// One's own day then.
+    pub day: Day,
+    pub mood: Option<Mood>,
+    /// 1 (awful) to 7 (great).
+    pub mood_number: Option<i32>,
+    /// 0 to 10, as are the next four.
+    pub connection: Option<i32>,
+    pub hope: Option<i32>,
+    pub confidence: Option<i32>,
+    pub belonging: Option<i32>,
+    pub shame: Option<i32>,
+}
+
+impl From<CheckIn> for OwnCheckIn {
+    fn from(kept: CheckIn) -> OwnCheckIn {
+        let said = kept.said;
+        OwnCheckIn {
+            id: kept.id,
+            group: kept.group,
+            day: kept.local_day,
+            mood: said.mood,
+            mood_number: said.mood.map(Mood::number),
+            connection: said.connection,
+            hope: said.hope,
+            confidence: said.confidence,
+            belonging: said.belonging,
+            shame: said.shame,
+        }
+    }
 }
 
 /// From when on; a year back when not said.
@@ -221,7 +275,7 @@ fn show(account: accounts::Account) -> Answer {
 }
 
 /// Verifies the password of somebody who is signed in already. Wrong ones count like failed sign-ins.
-async fn verify_own(
+pub(super) async fn verify_own(
     db: &Db,
     passwords: &Passwords,
     caller: Caller,
@@ -371,9 +425,21 @@ async fn list_own_standings(db: Data<Db>, caller: Caller) -> Answer {
                 until_at: own.until_at,
             })
             .collect();
-        items.extend(members::list_own(connection, &permit)?.into_iter().filter_map(|own| {
-            Some(OwnStanding {
-                standing: own.state.standing()?,
+        let mut waiting = Vec::new();
+        for own in members::list_own(connection, &permit)? {
+            let Some(standing) = own.state.standing() else {
+                waiting.push(WaitingMembership {
+                    organization_name: own.organization_name,
+                    group: own.group,
+                    group_title: own.group_title,
+                    kind: own.kind,
+                    member: own.member,
+                    state: own.state,
+                });
+                continue;
+            };
+            items.push(OwnStanding {
+                standing,
                 organization: own.organization,
                 organization_name: own.organization_name,
                 group: Some(own.group),
@@ -382,9 +448,9 @@ async fn list_own_standings(db: Data<Db>, caller: Caller) -> Answer {
                 member: Some(own.member),
                 from_at: own.state_from,
                 until_at: None,
-            })
-        }));
-        Reply::ok(&OwnStandings { items })
+            });
+        }
+        Reply::ok(&OwnStandings { items, waiting })
     })
     .await
 }
@@ -394,9 +460,8 @@ async fn read_own_access_log(db: Data<Db>, caller: Caller, paging: Paging) -> An
     let position = paging.position()?;
     db.read(move |connection| {
         let permit = authorize_own::<act::ReadOwnAccount>(connection, &caller)?;
-        let rows = access_log::list_own(connection, &permit, position, limit + 1)?;
-        let names = accounts::list_names(connection, &permit, rows.iter().map(|row| row.account_id))?;
-        let shown = rows.into_iter().map(|row| LoggedAccess::of(row, &names)).collect();
+        let entries = access_log::list_own(connection, &permit, position, limit + 1)?;
+        let shown = entries.into_iter().map(LoggedAccess::from).collect();
         Reply::page(shown, &paging, LoggedAccess::position)
     })
     .await
@@ -409,9 +474,11 @@ async fn read_own_progress(db: Data<Db>, caller: Caller, asked: Query<Since>) ->
         let own = members::list_own_ids(connection, &permit)?;
         let measures = measures::list_own(connection, &permit, &own, since)?;
         let attendances = attendances::list_own(connection, &permit, &own, since)?;
+        let check_ins = check_ins::list_own(connection, &permit, &own, since)?;
         Reply::ok(&OwnProgress {
             measures: measures.into_iter().map(Into::into).collect(),
             attendances: attendances.into_iter().map(Into::into).collect(),
+            check_ins: check_ins.into_iter().map(Into::into).collect(),
         })
     })
     .await

@@ -37,6 +37,18 @@ pub struct Agreements {
     pub items: Vec<Agreement>,
 }
 
+/// The ground rules as they stand, and how far you have accepted them. A version binds you once you have signed it;
+/// one that must be signed again ends what you accepted before.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OwnGroundRules {
+    /// The newest version; null while the group has none.
+    pub current: Option<Agreement>,
+    /// The number of the newest version that you have signed and not withdrawn.
+    pub accepted: Option<i32>,
+    /// Whether you are a member here and stand under no version that counts.
+    pub must_accept: bool,
+}
+
 /// The next version of an agreement.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -88,9 +100,16 @@ pub fn register(api: &mut Api) {
         "purpose": "consent", "title": "Consent to group therapy", "must_sign_again": false,
         "text": "What we record, who reads it, and how you withdraw."
     }))
-    .creates::<Agreement>();
+    .creates::<Agreement>()
+    .says("Therapist-led: `consent`, and no measure is taken without it. Peer-led: `ground_rules`, and no check-in is kept before its member has accepted them; here a steward or facilitator publishes.");
     api.get::<act::ReadAgreements, _, _>("/groups/{group}/agreements", "List the versions", list_agreements)
         .gives::<Agreements>();
+    api.get::<act::ReadAgreements, _, _>(
+        "/groups/{group}/ground-rules",
+        "Read the ground rules and what you accepted of them",
+        read_ground_rules,
+    )
+    .gives::<OwnGroundRules>();
     api.post::<act::SignAgreement, _, _>(
         "/groups/{group}/agreements/{agreement}/signatures",
         "Sign a version",
@@ -109,7 +128,7 @@ pub fn register(api: &mut Api) {
     .makes_nothing();
 }
 
-fn shown(agreement: agreements::Agreement) -> Agreement {
+pub(super) fn shown(agreement: agreements::Agreement) -> Agreement {
     Agreement {
         id: agreement.id,
         purpose: agreement.purpose,
@@ -161,6 +180,20 @@ async fn list_agreements(db: Data<Db>, caller: Caller, path: Path<Id>) -> Answer
         let permit = authorize::<act::ReadAgreements>(connection, &caller, group)?;
         let items = agreements::list(connection, &permit)?.into_iter().map(shown).collect();
         Reply::ok(&Agreements { items })
+    })
+    .await
+}
+
+async fn read_ground_rules(db: Data<Db>, caller: Caller, path: Path<Id>) -> Answer {
+    let group = path.into_inner();
+    db.read(move |connection| {
+        let permit = authorize::<act::ReadAgreements>(connection, &caller, group)?;
+        let own = agreements::find_own_rules(connection, &permit)?;
+        Reply::ok(&OwnGroundRules {
+            current: own.current.map(shown),
+            accepted: own.accepted,
+            must_accept: own.must_accept,
+        })
     })
     .await
 }

@@ -23,7 +23,7 @@ use crate::{
         attendances::{self, Said},
         connection::Db,
         members,
-        permit::authorize,
+        permit::{authorize, authorize_in_session},
         sessions,
     },
     values::{Id, Moment, Sentence},
@@ -114,8 +114,8 @@ pub struct AttendanceVersion {
     pub left_at: Option<Moment>,
     pub minutes: i32,
     pub recorded_at: Moment,
-    /// The account that recorded it.
-    pub recorded_by: Id,
+    /// The account that recorded it; null for the members of a peer-led group.
+    pub recorded_by: Option<Id>,
     pub reason: Option<String>,
 }
 
@@ -173,7 +173,7 @@ pub fn register(api: &mut Api) {
 async fn list_attendances(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>) -> Answer {
     let (group, session) = path.into_inner();
     db.read(move |connection| {
-        let permit = authorize::<act::ReadAttendance>(connection, &caller, group)?;
+        let permit = authorize_in_session::<act::ReadAttendance>(connection, &caller, group, session)?;
         sessions::find(connection, &permit, session)?;
         let items = attendances::list(connection, &permit, session)?.into_iter().map(Into::into).collect();
         Reply::ok(&Attendances { items })
@@ -228,7 +228,7 @@ async fn correct_attendance(
 async fn list_attendance_versions(db: Data<Db>, caller: Caller, path: Path<(Id, Id, Id)>) -> Answer {
     let (group, session, member) = path.into_inner();
     db.read(move |connection| {
-        let permit = authorize::<act::ReadAttendance>(connection, &caller, group)?;
+        let permit = authorize_in_session::<act::ReadAttendance>(connection, &caller, group, session)?;
         let kept = attendances::find(connection, &permit, session, member)?.ok_or(Problem::NotFound)?;
         // Why a lead corrected something is the leads' note, and may name others.
         let shows_reasons = permit.standing().is_some_and(Standing::is_term);
@@ -242,7 +242,7 @@ async fn list_attendance_versions(db: Data<Db>, caller: Caller, path: Path<(Id, 
                 left_at: version.left_at,
                 minutes: version.minutes,
                 recorded_at: version.recorded_at,
-                recorded_by: version.recorded_by,
+                recorded_by: permit.knows_accounts().then_some(version.recorded_by),
                 reason: version.reason.filter(|_| shows_reasons),
             })
             .collect();

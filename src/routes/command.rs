@@ -49,6 +49,11 @@ impl<T> Command<T> {
         self.body
     }
 
+    /// The body as it was sent, before it is spent; `None` where it cannot be read.
+    pub fn asked(&self) -> Option<&T> {
+        self.body.as_ref().ok()
+    }
+
     /// Refuses unless `If-Match` names this version.
     ///
     /// # Errors
@@ -70,16 +75,15 @@ impl<T> Command<T> {
         permit: &Permit<A>,
         work: impl FnOnce(&mut Connection, T) -> Answer,
     ) -> Answer {
-        let Some(key) = self.key? else {
-            return work(connection, self.body?);
+        // Before the kept answer: the same bytes under another media type are no request at all.
+        let (key, request) = (self.key?, self.body?);
+        let Some(key) = key else {
+            return work(connection, request);
         };
-        if let Some((digest, kept)) = idempotency::find(connection, permit, &key)? {
-            if digest != self.digest {
-                return Err(Problem::field("Idempotency-Key", "was used for another request"));
-            }
+        if let Some(kept) = idempotency::find(connection, permit, &key, &self.digest)? {
             return serde_json::from_str(&kept).map_err(|_| Problem::Internal("a kept answer cannot be read".into()));
         }
-        let reply = work(connection, self.body?)?;
+        let reply = work(connection, request)?;
         let kept = serde_json::to_string(&reply).map_err(|_| Problem::Internal("an answer cannot be kept".into()))?;
         idempotency::insert(connection, permit, &key, &self.digest, &kept)?;
         Ok(reply)
@@ -251,6 +255,27 @@ impl FromRequest for Paging {
     }
 }
 
+/// How much a client wants a media type (RFC 9110, 12.5.1): the weight in thousandths of the range that names it most
+/// closely, and how closely that one does. A client without `Accept` takes everything.
+pub fn weight(accept: Option<&str>, media: &str) -> (u16, u8) {
+    let Some(accept) = accept.map(str::trim).filter(|accept| !accept.is_empty()) else { return (1000, 0) };
+    let kind = media.split('/').next().unwrap_or_default();
+    let ranges = accept.split(',').filter_map(|range| {
+        let mut parts = range.split(';').map(str::trim);
+        let named = parts.next()?.to_ascii_lowercase();
+        let closeness = match named.as_str() {
+            "*/*" => 0,
+            named if named.strip_suffix("/*") == Some(kind) => 1,
+            named if named == media => 2,
+            _ => return None,
+        };
+        let quality = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let weight = quality.map_or(Some(1.0), |quality| quality.parse::<f32>().ok())?;
+        Some(((weight.clamp(0.0, 1.0) * 1000.0) as u16, closeness))
+    });
+    ranges.max_by_key(|(_, closeness)| *closeness).unwrap_or((0, 0))
+}
+
 /// What a handler answers.
 pub type Answer = Result<Reply, Problem>;
 
@@ -262,6 +287,12 @@ pub struct Reply {
     etag: Option<String>,
     next: Option<String>,
     body: Option<Box<serde_json::value::RawValue>>,
+    /// Another form than JSON: its media type and the text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text: Option<(String, String)>,
+    /// The name under which a browser keeps the answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    file_name: Option<String>,
 }
 
 impl Reply {
@@ -277,14 +308,28 @@ impl Reply {
     }
 
     pub fn done() -> Answer {
-        Ok(Reply { status: 204, location: None, etag: None, next: None, body: None })
+        Ok(Reply::empty(204))
     }
 
     /// A page of a list. `rows` may hold one row more than was asked for: then there is a next page, and `position`
     /// says where the last shown row stands.
-    pub fn page<T: Serialize, P: Serialize>(mut rows: Vec<T>, paging: &Paging, position: impl Fn(&T) -> P) -> Answer {
+    pub fn page<T: Serialize, P: Serialize>(rows: Vec<T>, paging: &Paging, position: impl Fn(&T) -> P) -> Answer {
         #[derive(Serialize)]
-        struct PageBody<'a, T> {
+        struct Nothing {}
+        Reply::page_after(&Nothing {}, rows, paging, position)
+    }
+
+    /// The same, after the fields of something that is to be seen first.
+    pub fn page_after<F: Serialize, T: Serialize, P: Serialize>(
+        first: &F,
+        mut rows: Vec<T>,
+        paging: &Paging,
+        position: impl Fn(&T) -> P,
+    ) -> Answer {
+        #[derive(Serialize)]
+        struct PageBody<'a, F, T> {
+            #[serde(flatten)]
+            first: &'a F,
             items: &'a [T],
             next: &'a Option<String>,
         }
@@ -298,7 +343,7 @@ impl Reply {
             }
             _ => None,
         };
-        let mut reply = Reply::with(200, &PageBody { items: &rows, next: &next })?;
+        let mut reply = Reply::with(200, &PageBody { first, items: &rows, next: &next })?;
         reply.next = next;
         Ok(reply)
     }
@@ -309,10 +354,38 @@ impl Reply {
         self
     }
 
+    /// With these fields beside those that it has: for what is said in answer to the request, and must not be kept with
+    /// the answer for a retry.
+    pub fn with_added<T: Serialize>(mut self, fields: &T) -> Answer {
+        type Fields = serde_json::Map<String, serde_json::Value>;
+        let cannot = |error| Problem::Internal(format!("fields cannot be added to an answer: {error}"));
+        let kept: Option<Fields> =
+            self.body.map(|body| serde_json::from_str(body.get())).transpose().map_err(cannot)?;
+        let added: Fields = serde_json::to_value(fields).and_then(serde_json::from_value).map_err(cannot)?;
+        let all: Fields = kept.into_iter().flatten().chain(added).collect();
+        self.body = Some(serde_json::value::to_raw_value(&all).map_err(cannot)?);
+        Ok(self)
+    }
+
     fn with<T: Serialize>(status: u16, value: &T) -> Answer {
         let body = serde_json::value::to_raw_value(value)
             .map_err(|error| Problem::Internal(format!("an answer cannot be written: {error}")))?;
-        Ok(Reply { status, location: None, etag: None, next: None, body: Some(body) })
+        Ok(Reply { body: Some(body), ..Reply::empty(status) })
+    }
+
+    /// An answer in another form than JSON.
+    pub fn text(media: &str, text: String) -> Reply {
+        Reply { text: Some((media.to_owned(), text)), ..Reply::empty(200) }
+    }
+
+    /// To be kept as a file of this name, which must tell nothing.
+    pub fn named(mut self, file_name: &str) -> Reply {
+        self.file_name = Some(file_name.to_owned());
+        self
+    }
+
+    fn empty(status: u16) -> Reply {
+        Reply { status, location: None, etag: None, next: None, body: None, text: None, file_name: None }
     }
 }
 
@@ -336,9 +409,13 @@ impl Responder for Reply {
             let query = kept.iter().copied().chain([format!("cursor={next}").as_str()]).collect::<Vec<_>>().join("&");
             response.insert_header((header::LINK, format!("<{}?{query}>; rel=\"next\"", request.path())));
         }
-        match self.body {
-            Some(body) => response.content_type("application/json").body(body.get().to_owned()),
-            None => response.finish(),
+        if let Some(name) = self.file_name {
+            response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
+        }
+        match (self.body, self.text) {
+            (Some(body), _) => response.content_type("application/json").body(body.get().to_owned()),
+            (None, Some((media, text))) => response.content_type(media).body(text),
+            (None, None) => response.finish(),
         }
     }
 }

@@ -17,17 +17,20 @@ use crate::{
     identity::Caller,
     policy::{Kind, Standing, act, area},
     problem::Problem,
-    rules::groups::{
-        BillingPeriod, Format, Insurance, Price, RecordingPolicy, State, check_language, check_opening, check_price,
-        check_zone, is_licensed, needs_licence,
+    rules::{
+        groups::{
+            BillingPeriod, Format, Insurance, Opening, Price, RecordingPolicy, State, check_language, check_opening,
+            check_price, check_zone, is_licensed, needs_licence,
+        },
+        sessions::State as SessionState,
+        terms::Asked,
     },
     store::{
-        accounts,
         connection::{Connection, Db},
         groups::{self, Fee as KeptFee, Settings},
         invitations, licences,
         permit::{Permit, authorize, authorize_in_organization},
-        standings,
+        sessions, standings,
     },
     values::{Day, Few, Id, Moment, Prose, Text, Title, Whole},
 };
@@ -119,10 +122,16 @@ pub struct Fee {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Term {
     pub id: Id,
-    pub account: Id,
+    /// Null where the reader may not know it: members of a peer-led group know only their own.
+    pub account: Option<Id>,
+    /// The membership of a peer-led group, where they belong to it.
+    pub member: Option<Id>,
+    /// As the group calls them: in a peer-led group by the name that they have there, or had.
     pub name: Option<String>,
     pub standing: Standing,
     pub supervisor: Option<Id>,
+    /// The one session that is led, where the term is bound to one.
+    pub session: Option<Id>,
     pub from_at: Moment,
     /// Half-open: at this moment the standing has ended.
     pub until_at: Option<Moment>,
@@ -138,13 +147,19 @@ pub struct Terms {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InviteLeader {
-    /// `therapist`, `co_therapist`, `trainee` (therapist-led) or `facilitator` (peer-led).
+    /// `therapist`, `co_therapist`, `trainee` (therapist-led), `steward` or `facilitator` (peer-led).
     pub standing: Standing,
     /// Who co-signs: the account of a lead, for a trainee.
     pub supervisor: Option<Id>,
+    /// Of a peer-led group: the one session to facilitate; the term is then that session's time.
+    pub session: Option<Id>,
     /// When the term begins; when the invitation is accepted, if not said or past by then.
     pub from_at: Option<Moment>,
     pub until_at: Option<Moment>,
+    /// In place of `from_at`: the first day of the term, in the group's zone.
+    pub from_on: Option<Day>,
+    /// In place of `until_at`: the first day that is no longer part of the term, in the group's zone.
+    pub until_on: Option<Day>,
 }
 
 /// When a term ends; now when not said.
@@ -193,7 +208,8 @@ pub fn register(api: &mut Api) {
     api.get::<act::ReadTerms, _, _>("/groups/{group}/terms", "See who leads", list_terms).gives::<Terms>();
     api.post::<act::InviteLeader, _, _>("/groups/{group}/terms", "Invite somebody to lead or learn", invite_leader)
         .takes::<InviteLeader>(json!({"standing": "co_therapist"}))
-        .creates::<InvitationWithCode>();
+        .creates::<InvitationWithCode>()
+    .says("Therapist-led: `therapist`, `co_therapist`, `trainee`. Peer-led: `steward`, `facilitator`. The answer holds a one-time code: hand it over in person. One session is better given to a member by an offer.");
     api.post::<act::EndTerm, _, _>("/groups/{group}/terms/{term}/end", "End a term", end_term)
         .takes::<EndTerm>(json!({}))
         .makes_nothing();
@@ -338,8 +354,12 @@ async fn open_group(db: Data<Db>, caller: Caller, path: Path<Id>, command: Comma
         command.expects(kept.version)?;
         let leads = standings::live_leads(connection, &permit)?;
         let today = connection.now.day_in(permit.zone());
-        let licensed = is_any_licensed(connection, &permit, &leads, today)?;
-        check_opening(kept.state, !leads.is_empty(), licensed, kept.kind)?;
+        let there = Opening {
+            has_lead: !leads.is_empty(),
+            lead_is_licensed: is_any_licensed(connection, &permit, &leads, today)?,
+            has_privacy_officer: standings::has_privacy_officer(connection, &permit)?,
+        };
+        check_opening(kept.state, kept.kind, there)?;
         groups::update_state(connection, &permit, State::Open, kept.version)?;
         answer(connection, &permit)
     })
@@ -381,15 +401,18 @@ async fn list_terms(db: Data<Db>, caller: Caller, path: Path<Id>) -> Answer {
     db.read(move |connection| {
         let permit = authorize::<act::ReadTerms>(connection, &caller, group)?;
         let terms = standings::list_terms(connection, &permit)?;
-        let names = accounts::list_names(connection, &permit, terms.iter().map(|term| term.account))?;
+        let names = standings::list_names(connection, &permit, terms.iter().map(|term| term.account))?;
+        let is_known = |account: Id| permit.knows_accounts() || account == permit.account();
         let items = terms
             .into_iter()
             .map(|term| Term {
                 id: term.id,
-                name: names.get(&term.account).cloned(),
-                account: term.account,
+                account: Some(term.account).filter(|account| is_known(*account)),
+                member: names.get(&term.account).and_then(|named| named.member),
+                name: names.get(&term.account).and_then(|named| named.name.clone()),
                 standing: term.standing,
                 supervisor: term.supervisor,
+                session: term.session,
                 from_at: term.from_at,
                 until_at: term.until_at,
             })
@@ -404,21 +427,21 @@ async fn invite_leader(db: Data<Db>, caller: Caller, path: Path<Id>, command: Co
     db.write(move |connection| {
         let permit = authorize::<act::InviteLeader>(connection, &caller, group)?;
         command.once(connection, &permit, |connection, request| {
+            let is_of_peers = matches!(request.standing, Standing::Facilitator | Standing::Steward);
             let fits = match permit.kind() {
-                Kind::TherapistLed => request.standing.is_term() && request.standing != Standing::Facilitator,
-                Kind::PeerLed => request.standing == Standing::Facilitator,
+                Kind::TherapistLed => request.standing.is_term() && !is_of_peers,
+                Kind::PeerLed => is_of_peers,
             };
             if !fits {
                 return Err(Problem::field("/standing", format!("cannot be held in a {} group", permit.kind())));
             }
-            if let (Some(from), Some(until)) = (request.from_at, request.until_at)
-                && until <= from
-            {
-                return Err(Problem::field("/until_at", "is not after from_at"));
-            }
-            if request.until_at.is_some_and(|until| until <= connection.now) {
-                return Err(Problem::field("/until_at", "lies in the past"));
-            }
+            let asked = Asked {
+                from_at: request.from_at,
+                until_at: request.until_at,
+                from_on: request.from_on,
+                until_on: request.until_on,
+            };
+            let (from_at, until_at) = asked.judge(permit.zone(), connection.now)?;
             match (request.standing, request.supervisor) {
                 (Standing::Trainee, None) => return Err(Problem::field("/supervisor", "a trainee needs one")),
                 (Standing::Trainee, Some(supervisor)) => {
@@ -431,8 +454,26 @@ async fn invite_leader(db: Data<Db>, caller: Caller, path: Path<Id>, command: Co
             }
             let mut invited = invitations::into_group(&permit, request.standing);
             invited.supervisor = request.supervisor;
-            invited.from_at = request.from_at;
-            invited.until_at = request.until_at;
+            invited.from_at = from_at;
+            invited.until_at = until_at;
+            if let Some(session) = request.session {
+                if request.standing != Standing::Facilitator {
+                    return Err(Problem::field("/session", "only a facilitator leads one session"));
+                }
+                if from_at.is_some() || until_at.is_some() {
+                    return Err(Problem::field("/session", "the term is the session's own time"));
+                }
+                let session = match sessions::find(connection, &permit, session) {
+                    Err(Problem::NotFound) => return Err(Problem::field("/session", "is no session of this group")),
+                    found => found?,
+                };
+                if session.state == SessionState::Cancelled {
+                    return Err(Problem::Conflict("The session is cancelled.".into()));
+                }
+                invited.session = Some(session.id);
+                invited.from_at = Some(session.starts_at);
+                invited.until_at = Some(session.starts_at.plus_minutes(i64::from(session.minutes)));
+            }
             let (invitation, code) = invitations::insert(connection, &permit, &invited)?;
             Reply::created(
                 format!("/groups/{group}/terms"),

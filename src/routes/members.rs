@@ -10,14 +10,15 @@ use super::{
     operation::Api,
 };
 use crate::{
-    identity::Caller,
+    identity::{Caller, Guesses, Try},
     policy::{Kind, Reach, Standing, act},
     problem::Problem,
     rules::{
+        breaches::{check_peers_move, check_return},
         groups::State as GroupState,
         members::{State, check_capacity, check_move},
     },
-    store::{connection::Db, groups, invitations, members, permit::authorize, standings},
+    store::{breaches, connection::Db, groups, invitations, members, permit::authorize, standings},
     values::{Id, Moment, Sentence, Title},
 };
 
@@ -55,7 +56,7 @@ pub struct Interval {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InviteMember {
-    /// The name used in this group: a first name or a pseudonym is enough.
+    /// The name used in this group: a first name or a pseudonym is enough. In a peer-led group nobody else's.
     pub name: Title,
     /// Since when the membership counts, where it began before it is entered here; now when not said.
     pub since: Option<Moment>,
@@ -74,7 +75,8 @@ pub struct InvitedMember {
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct MoveMember {
-    /// `screened`, `active`, `paused`, `completed`, `left`, `discharged` or `removed`; a member may only say `left`.
+    /// `screened`, `active`, `paused`, `completed`, `left`, `discharged` or `removed`; a member may only say `left`. In
+    /// a peer-led group nobody ends or interrupts another's membership: a breach report can lead to that.
     pub state: State,
     /// Since when; now when not said, and always for a member. Not in the future, and not before the interval that it
     /// ends.
@@ -82,7 +84,7 @@ pub struct MoveMember {
     pub reason: Option<Sentence>,
 }
 
-/// A new name in the group.
+/// A new name in the group; in a peer-led one nobody else's.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RenameMember {
@@ -108,7 +110,8 @@ pub fn register(api: &mut Api) {
     api.heading("Members");
     api.post::<act::InviteMember, _, _>("/groups/{group}/members", "Invite a member", invite_member)
         .takes::<InviteMember>(json!({"name": "Ari"}))
-        .creates::<InvitedMember>();
+        .creates::<InvitedMember>()
+    .says("The answer holds a one-time code: hand it over in person. With it the member makes an account (`POST /accounts`) or accepts with the one they have; then a lead moves the membership to `active`, and until then the group shows them nothing. Who has been a member for longer than this record: `since` here, and `from_at` in the move.");
     api.post::<act::InviteMember, _, _>(
         "/groups/{group}/members/{member}/codes",
         "Make a new code for a membership that nobody has signed up to",
@@ -127,7 +130,8 @@ pub fn register(api: &mut Api) {
     )
     .takes::<RenameMember>(json!({"name": "Ari B."}))
     .gives::<Member>()
-    .changes();
+    .changes()
+    .also(429);
     api.post::<act::MoveMember, _, _>(
         "/groups/{group}/members/{member}/moves",
         "Move a membership to its next state",
@@ -167,6 +171,11 @@ async fn invite_member(db: Data<Db>, caller: Caller, path: Path<Id>, command: Co
             let since = request.since.unwrap_or(connection.now);
             if since > connection.now {
                 return Err(Problem::field("/since", "lies in the future"));
+            }
+            // Two at once do not both find the name free.
+            groups::lock(connection, &permit)?;
+            if members::is_name_taken(connection, &permit, request.name.as_str(), None)? {
+                return Err(name_taken());
             }
             let member = members::insert(connection, &permit, request.name.as_str(), State::Invited, None, since)?;
             let mut invited = invitations::into_group(&permit, Standing::Member);
@@ -236,13 +245,33 @@ async fn read_member(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>) -> Answ
     .await
 }
 
-async fn rename_member(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<RenameMember>) -> Answer {
+fn name_taken() -> Problem {
+    Problem::field("/name", "is somebody else's in the group")
+}
+
+async fn rename_member(
+    db: Data<Db>,
+    guesses: Data<Guesses>,
+    caller: Caller,
+    path: Path<(Id, Id)>,
+    command: Command<RenameMember>,
+) -> Answer {
     let (group, id) = path.into_inner();
     db.write(move |connection| {
         let permit = authorize::<act::MoveMember>(connection, &caller, group)?;
+        groups::lock(connection, &permit)?;
         let member = members::find(connection, &permit, id)?;
         command.expects(member.version)?;
         let request = command.body()?;
+        if permit.kind() == Kind::PeerLed {
+            // A refusal says that somebody of that name is there: not to whoever asks for many.
+            let who = caller.account.to_string();
+            guesses.begin(Try::Name, &who)?;
+            if members::is_name_taken(connection, &permit, request.name.as_str(), Some(id))? {
+                guesses.was_wrong(Try::Name, &who);
+                return Err(name_taken());
+            }
+        }
         members::update_name(connection, &permit, &member, request.name.as_str())?;
         let member = members::find(connection, &permit, id)?;
         let version = member.version;
@@ -271,6 +300,15 @@ async fn move_member(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command
             }
             if request.state == State::Transferred {
                 return Err(Problem::field("/state", "a transfer names the other group: POST …/transfer"));
+            }
+            let is_own = members::find_account(connection, &permit, id)? == Some(permit.account());
+            if permit.kind() == Kind::PeerLed && !is_own {
+                check_peers_move(member.state, request.state, member.has_account)?;
+            }
+            // Whoever had left when the group decided on removal as well.
+            if !member.state.takes_a_place() && request.state == State::Active {
+                let review_on = breaches::find_removal_review(connection, &permit, id)?;
+                check_return(review_on, connection.now.day_in(permit.zone()))?;
             }
             let at = request.from_at.unwrap_or(connection.now);
             check_move(member.state, member.state_from, request.state, at, connection.now)?;

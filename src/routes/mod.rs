@@ -4,18 +4,28 @@ pub mod account;
 pub mod agenda_templates;
 pub mod agreements;
 pub mod attendances;
+pub mod breaches;
+pub mod check_ins;
 pub mod command;
+pub mod feeds;
 pub mod groups;
+pub mod leaving;
 pub mod measures;
+pub mod meetings;
 pub mod members;
 pub mod operation;
 pub mod organizations;
+pub mod peer_settings;
 pub mod process_notes;
 pub mod progress_entries;
 pub mod reference;
+pub mod referrals;
+pub mod rota;
 pub mod session_records;
 pub mod sessions;
 pub mod tokens;
+pub mod topics;
+pub mod visits;
 
 use operation::Api;
 
@@ -35,4 +45,14 @@ pub fn register(api: &mut Api) {
     session_records::register(api);
     progress_entries::register(api);
     process_notes::register(api);
+    peer_settings::register(api);
+    rota::register(api);
+    meetings::register(api);
+    visits::register(api);
+    check_ins::register(api);
+    topics::register(api);
+    breaches::register(api);
+    referrals::register(api);
+    feeds::register(api);
+    leaving::register(api);
 }

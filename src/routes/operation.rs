@@ -38,12 +38,14 @@ pub struct Operation {
     tag: &'static str,
     name: &'static str,
     summary: &'static str,
+    about: Option<&'static str>,
     action: Action,
     route: Box<dyn Fn(Method) -> Route + Send + Sync>,
     parameters: Vec<Parameter>,
     request: Option<(RefOr<Schema>, Value)>,
     answer: Option<(u16, RefOr<Schema>)>,
     media: &'static str,
+    also_media: Option<&'static str>,
     needs_version: bool,
     idempotent: bool,
     also: Vec<u16>,
@@ -168,12 +170,14 @@ impl Api {
             tag: self.tag,
             name,
             summary,
+            about: None,
             action: A::ACTION,
             route: Box::new(move |method| web::route().method(method).to(handler.clone())),
             parameters,
             request: None,
             answer: None,
             media: "application/json",
+            also_media: None,
             needs_version: false,
             also: Vec::new(),
         });
@@ -190,6 +194,12 @@ impl Api {
             }
         }
         paths
+    }
+
+    /// Whether an operation of a path (with its parameters in braces, below `/v1`) answers in such a form.
+    pub fn answers_as(&self, path: &str, takes: impl Fn(&str) -> bool) -> bool {
+        let of_path = self.operations.iter().filter(|operation| Some(operation.path) == path.strip_prefix("/v1"));
+        of_path.flat_map(|operation| [Some(operation.media), operation.also_media]).flatten().any(takes)
     }
 
     /// The actix resources: one for each path, with `HEAD` beside `GET`, and 405 with `Allow` for the rest.
@@ -313,13 +323,24 @@ impl Draft<'_> {
 
     /// Answers 200 with pages of this.
     pub fn lists<T: ToSchema>(self) -> Self {
-        let mut draft = self.answers::<Page<T>>(200);
-        draft.parameter(
+        self.answers::<Page<T>>(200).paged()
+    }
+
+    /// Is read page by page.
+    pub fn paged(mut self) -> Self {
+        self.parameter(
             "limit",
             ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(1)).maximum(Some(200)).into(),
         );
-        draft.parameter("cursor", ObjectBuilder::new().schema_type(Type::String).into());
-        draft
+        self.parameter("cursor", ObjectBuilder::new().schema_type(Type::String).into());
+        self
+    }
+
+    /// Answers 200 with text of this media type.
+    pub fn gives_text(self, media: &'static str) -> Self {
+        self.operation.media = media;
+        self.operation.answer = Some((200, ObjectBuilder::new().schema_type(Type::String).into()));
+        self
     }
 
     /// Reads these query parameters.
@@ -355,6 +376,18 @@ impl Draft<'_> {
     pub fn can_be_sent_again(self) -> Self {
         self.operation.idempotent = true;
         self.operation.parameters.push(idempotency_key());
+        self
+    }
+
+    /// Also answers in this form, to a client that asks for it with `Accept`.
+    pub fn also_as(self, media: &'static str) -> Self {
+        self.operation.also_media = Some(media);
+        self
+    }
+
+    /// What somebody has to know who does this for the first time.
+    pub fn says(self, about: &'static str) -> Self {
+        self.operation.about = Some(about);
         self
     }
 
@@ -411,6 +444,7 @@ fn path_parameter(name: &str) -> Parameter {
     let text = |pattern: &str| ObjectBuilder::new().schema_type(Type::String).pattern(Some(pattern));
     let schema = match name {
         "instrument" => text("^[a-z0-9-]{1,40}$"),
+        "token" => text("^[A-Za-z0-9_-]{43}$"),
         _ => ObjectBuilder::new().schema_type(Type::String).format(Some(SchemaFormat::Custom("uuid".into()))),
     };
     ParameterBuilder::new()
@@ -434,6 +468,7 @@ impl Operation {
             .operation_id(Some(self.name))
             .tag(self.tag)
             .summary(Some(self.summary))
+            .description(self.about)
             .responses(self.responses())
             .extensions(Some(
                 ExtensionsBuilder::new()
@@ -474,6 +509,10 @@ impl Operation {
                 let mut response = ResponseBuilder::new()
                     .description(if *status == 201 { "Made." } else { "Here it is." })
                     .content(self.media, ContentBuilder::new().schema(Some(schema.clone())).build());
+                if let Some(media) = self.also_media {
+                    let text = ObjectBuilder::new().schema_type(Type::String);
+                    response = response.content(media, ContentBuilder::new().schema(Some(text)).build());
+                }
                 if *status == 201 {
                     response = response.header("Location", header("Where it is."));
                 }

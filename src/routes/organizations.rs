@@ -76,6 +76,8 @@ pub struct Invitation {
     pub member: Option<Id>,
     /// Who will co-sign, where the invitation is for a trainee.
     pub supervisor: Option<Id>,
+    /// The one session that would be led.
+    pub session: Option<Id>,
     /// When the term begins; with the acceptance when not said.
     pub from_at: Option<Moment>,
     pub until_at: Option<Moment>,
@@ -94,6 +96,7 @@ pub(super) fn shown_invitation(kept: invitations::Invitation) -> Invitation {
         group: kept.group_id,
         member: kept.member_id,
         supervisor: kept.supervisor_id,
+        session: kept.session_id,
         from_at: kept.from_at,
         until_at: kept.until_at,
         expires_at: kept.expires_at,
@@ -223,9 +226,9 @@ impl From<licences::Licence> for Licence {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LoggedAccess {
     pub at: Moment,
-    /// Who asked.
-    pub account: Id,
-    /// Their name, where the reader may know it.
+    /// Who asked; null where the reader may not know the account.
+    pub account: Option<Id>,
+    /// Their name, where the reader may know it: in one's own log of a peer-led group, the one that they have there.
     pub name: Option<String>,
     /// What they asked for: an operation's `x-action`.
     pub action: String,
@@ -244,12 +247,25 @@ pub struct LoggedAccess {
 }
 
 impl LoggedAccess {
-    /// The entry as a client reads it; `names` holds the names that this client may know.
-    pub fn of(row: access_log::Kept, names: &HashMap<Id, String>) -> LoggedAccess {
+    /// The entry as a privacy officer reads it; `names` holds the names that they may know.
+    fn of(row: access_log::Kept, names: &HashMap<Id, String>) -> LoggedAccess {
+        let (account, name) = (Some(row.account_id), names.get(&row.account_id).cloned());
+        LoggedAccess::from(access_log::Concerning { kept: row, account, name })
+    }
+
+    /// Where the entry stands in the log, for a cursor.
+    pub fn position(&self) -> access_log::Position {
+        (self.at, self.chain, self.sequence)
+    }
+}
+
+impl From<access_log::Concerning> for LoggedAccess {
+    fn from(entry: access_log::Concerning) -> LoggedAccess {
+        let row = entry.kept;
         LoggedAccess {
             at: row.at,
-            account: row.account_id,
-            name: names.get(&row.account_id).cloned(),
+            account: entry.account,
+            name: entry.name,
             action: row.action,
             allowed: row.allowed,
             standing: row.standing,
@@ -259,11 +275,6 @@ impl LoggedAccess {
             chain: row.chain_id,
             sequence: row.sequence,
         }
-    }
-
-    /// Where the entry stands in the log, for a cursor.
-    pub fn position(&self) -> access_log::Position {
-        (self.at, self.chain, self.sequence)
     }
 }
 
@@ -397,6 +408,7 @@ async fn invite_officer(db: Data<Db>, caller: Caller, path: Path<Id>, command: C
                 member: None,
                 standing: request.standing.into(),
                 supervisor: None,
+                session: None,
                 from_at: None,
                 until_at: None,
             };

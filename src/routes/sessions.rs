@@ -29,7 +29,7 @@ use crate::{
         attendances::{self, Said},
         connection::{Connection, Db},
         groups, measures, members,
-        permit::{Permit, also, authorize, authorize_in_organization},
+        permit::{Permit, also, authorize, authorize_in_organization, authorize_in_session},
         session_records,
         sessions::{self, Delivery, Holding, Plan, Planned},
         standings,
@@ -395,7 +395,7 @@ async fn list_sessions(db: Data<Db>, caller: Caller, path: Path<Id>, range: Quer
 async fn read_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>) -> Answer {
     let (group, id) = path.into_inner();
     db.read(move |connection| {
-        let permit = authorize::<act::ReadSessions>(connection, &caller, group)?;
+        let permit = authorize_in_session::<act::ReadSessions>(connection, &caller, group, id)?;
         answer(connection, &permit, id)
     })
     .await
@@ -404,12 +404,14 @@ async fn read_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>) -> Ans
 async fn change_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<SessionPlan>) -> Answer {
     let (group, id) = path.into_inner();
     db.write(move |connection| {
-        let permit = authorize::<act::ChangeSession>(connection, &caller, group)?;
+        let permit = authorize_in_session::<act::ChangeSession>(connection, &caller, group, id)?;
         let session = sessions::find(connection, &permit, id)?;
         command.expects(session.version)?;
         check_plannable(session.state)?;
         let plan = judged(connection, &permit, command.body()?)?;
         sessions::update_plan(connection, &permit, &session, &plan)?;
+        let until_at = plan.starts_at.plus_minutes(i64::from(plan.minutes));
+        standings::follow_session(connection, &permit, id, plan.starts_at, until_at)?;
         answer(connection, &permit, id)
     })
     .await
@@ -418,7 +420,7 @@ async fn change_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, comm
 async fn cancel_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<CancelSession>) -> Answer {
     let (group, id) = path.into_inner();
     db.write(move |connection| {
-        let permit = authorize::<act::CancelSession>(connection, &caller, group)?;
+        let permit = authorize_in_session::<act::CancelSession>(connection, &caller, group, id)?;
         let session = sessions::find(connection, &permit, id)?;
         command.expects(session.version)?;
         check_plannable(session.state)?;
@@ -432,7 +434,7 @@ async fn cancel_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, comm
 async fn hold_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<HoldSession>) -> Answer {
     let (group, id) = path.into_inner();
     db.write(move |connection| {
-        let permit = authorize::<act::HoldSession>(connection, &caller, group)?;
+        let permit = authorize_in_session::<act::HoldSession>(connection, &caller, group, id)?;
         let session = sessions::find(connection, &permit, id)?;
         command.expects(session.version)?;
         let request = command.body()?;

@@ -73,11 +73,11 @@ pub struct NewAccount {
     /// A display name or pseudonym.
     pub name: Title,
     pub email: Option<Text<3, 254>>,
-    /// ISO 3166-1 alpha-2; decides which crisis lines are shown.
+    /// ISO 3166-1 alpha-2; decides which crisis lines are shown. Without it they are a directory of all countries.
     pub country: Option<Text<2, 2>>,
-    /// BCP-47; `en` when not said.
+    /// BCP-47; when not said, that of the group that the invitation leads to, or `en`.
     pub language: Option<Text<2, 35>>,
-    /// IANA; `UTC` when not said.
+    /// IANA; when not said, that of the group that the invitation leads to, or `UTC`.
     pub zone: Option<Text<2, 60>>,
 }
 
@@ -144,7 +144,7 @@ async fn create_account(
     let code = request.code.clone();
     let from = subject.clone();
     // A guessed code costs no hash, and counts against the address.
-    let invitation = db
+    let (invitation, home) = db
         .write(move |connection| {
             if let Some(seconds) = sign_ins::find_pause(connection, std::slice::from_ref(&from))? {
                 return Err(Problem::TooMany(seconds));
@@ -153,15 +153,18 @@ async fn create_account(
             if found.is_none() {
                 sign_ins::insert_failure(connection, &from, CODES_HERE)?;
             }
-            Ok(found)
+            let Some(found) = found else { return Ok(None) };
+            let home = invitations::find_home(connection, &found)?;
+            Ok(Some((found, home)))
         })
         .await?
         .ok_or_else(|| Problem::field("/code", "is not an invitation that can be used"))?;
     let sign_in_name = folded(request.sign_in_name.as_str());
     let own = [sign_in_name.as_str(), request.name.as_str(), request.email.as_ref().map_or("", |email| email.as_str())];
     check_new_password(secrecy::ExposeSecret::expose_secret(&request.password), "/password", &own)?;
-    let language = request.language.as_ref().map_or("en", |language| language.as_str()).to_owned();
-    let zone = request.zone.as_ref().map_or("UTC", |zone| zone.as_str()).to_owned();
+    let (language, zone) = home.unwrap_or_else(|| ("en".into(), "UTC".into()));
+    let language = request.language.as_ref().map_or(language, ToString::to_string);
+    let zone = request.zone.as_ref().map_or(zone, ToString::to_string);
     check_profile(&language, &zone, request.country.as_ref().map(|country| country.as_str()))?;
     let hash = passwords.hash(request.password.clone()).await?;
     let key = db.installation().index("sign-in", &sign_in_name);

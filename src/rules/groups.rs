@@ -107,16 +107,31 @@ pub fn needs_licence(kind: Kind) -> bool {
     kind == Kind::TherapistLed
 }
 
+/// Who there is when a group opens.
+#[derive(Clone, Copy, Debug)]
+pub struct Opening {
+    pub has_lead: bool,
+    /// Whether a lead holds a verified licence that is valid today.
+    pub lead_is_licensed: bool,
+    /// Whether the organization has somebody who hears of a breach that nobody in the group may handle.
+    pub has_privacy_officer: bool,
+}
+
 /// Judges opening: a group opens once, under somebody who may lead it.
-pub fn check_opening(state: State, has_lead: bool, lead_is_licensed: bool, kind: Kind) -> Result<(), Refusal> {
+pub fn check_opening(state: State, kind: Kind, there: Opening) -> Result<(), Refusal> {
     if state == State::Open {
         return Err(Refusal::clash("The group is open already."));
     }
-    if !has_lead {
+    if !there.has_lead {
         return Err(Refusal::clash("Nobody leads this group yet."));
     }
-    if needs_licence(kind) && !lead_is_licensed {
+    if needs_licence(kind) && !there.lead_is_licensed {
         return Err(Refusal::clash("No lead of this group holds a verified licence that is valid today."));
+    }
+    if !there.has_privacy_officer {
+        return Err(Refusal::clash(
+            "The organization has no privacy officer, who hears of a breach that nobody in a group may handle: invite one first.",
+        ));
     }
     Ok(())
 }

@@ -2,14 +2,23 @@
 
 pub mod agreements;
 pub mod attendance;
+pub mod breaches;
+pub mod check_ins;
 pub mod crisis_lines;
+pub mod crisis_wording;
 pub mod groups;
 pub mod instruments;
+pub mod leaving;
 pub mod measures;
+pub mod meetings;
 pub mod members;
 pub mod notes;
+pub mod referrals;
+pub mod rota;
 pub mod sessions;
 pub mod techniques;
+pub mod terms;
+pub mod topics;
 
 use thiserror::Error;
 

@@ -10,15 +10,16 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    accounts,
     columns::Json,
     connection::{Connection, Database, Location, insert_many},
-    keys,
+    keys, members as kept_members,
     permit::Permit,
-    schema::{access_chains, access_entries, members},
+    schema::{access_chains, access_entries, groups, members},
     sealing::Masters,
 };
 use crate::{
-    policy::{Action, Standing, act},
+    policy::{Action, Kind, Standing, act},
     problem::Problem,
     values::{Id, Moment},
 };
@@ -348,6 +349,14 @@ pub fn list(
     Ok(query.load(connection.with(permit))?)
 }
 
+/// An access that concerns the caller, and who it was as far as they may know: in a peer-led group by the name that
+/// somebody has there, or had, and never by the account.
+pub struct Concerning {
+    pub kept: Kept,
+    pub account: Option<Id>,
+    pub name: Option<String>,
+}
+
 /// What others did that concerns the caller, newest first: entries that name one of their memberships, and those
 /// that reached a whole group's records while they were in it.
 pub fn list_own(
@@ -355,16 +364,18 @@ pub fn list_own(
     permit: &Permit<act::ReadOwnAccount>,
     before: Option<Position>,
     limit: i64,
-) -> Result<Vec<Kept>, Problem> {
+) -> Result<Vec<Concerning>, Problem> {
     let account = permit.account();
-    let mine: Vec<(Id, Id, Moment)> = members::table
+    let mine: Vec<(Id, Id, Moment, Kind)> = members::table
+        .inner_join(groups::table.on(groups::id.eq(members::group_id)))
         .filter(members::account_id.eq(account))
-        .select((members::id, members::group_id, members::created_at))
+        .select((members::id, members::group_id, members::created_at, groups::kind))
         .load(connection.with(permit))?;
+    let of_peers: Vec<Id> = mine.iter().filter(|own| own.3 == Kind::PeerLed).map(|own| own.1).collect();
     let for_all: Vec<&'static str> =
         Action::ALL.iter().filter(|action| action.opens_members_records()).map(|action| action.as_str()).collect();
     // Each membership for itself: what was done in a group before somebody came is not theirs to read.
-    let concerning = mine.into_iter().map(|(member, group, since)| -> Condition {
+    let concerning = mine.into_iter().map(|(member, group, since, _)| -> Condition {
         let for_all = access_entries::member_id.is_null().and(access_entries::action.eq_any(for_all.clone()));
         Box::new(
             access_entries::group_id
@@ -386,7 +397,17 @@ pub fn list_own(
     if let Some(position) = before {
         query = query.filter(older_than(position));
     }
-    Ok(query.load(connection.with(permit))?)
+    let rows: Vec<Kept> = query.load(connection.with(permit))?;
+    let accounts: Vec<Id> = rows.iter().map(|row| row.account_id).collect();
+    let members = kept_members::list_of_accounts(connection, permit, &of_peers, &accounts)?;
+    let names = accounts::list_names(connection, permit, accounts)?;
+    let shown = |kept: Kept| {
+        let of_peers = kept.group_id.filter(|group| of_peers.contains(group));
+        let member = of_peers.and_then(|group| members.get(&(group, kept.account_id)));
+        let name = member.map(|member| &member.name).or_else(|| names.get(&kept.account_id)).cloned();
+        Concerning { account: of_peers.is_none().then_some(kept.account_id), name, kept }
+    };
+    Ok(rows.into_iter().map(shown).collect())
 }
 
 type Condition = Box<

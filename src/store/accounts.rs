@@ -7,9 +7,10 @@ use diesel::prelude::*;
 use super::{
     columns::Sealed,
     connection::{Connection, insert_many},
+    keys,
     permit::Permit,
     schema::{accounts, recovery_codes},
-    sealing::{Keys, Place},
+    sealing::{Keys, Place, random},
 };
 use crate::{
     policy::{Act, act},
@@ -157,7 +158,25 @@ pub fn find_country<A: Act>(connection: &mut Connection, permit: &Permit<A>) -> 
     Ok(accounts::table.find(permit.account()).select(accounts::country).first(connection.with(permit))?)
 }
 
-/// The names of these accounts, for a permit whose answer shows who did something.
+/// Where the caller lives, and the language and zone that count where a request says none.
+pub struct Home {
+    /// ISO 3166-1 alpha-2.
+    pub country: Option<String>,
+    /// BCP-47.
+    pub language: String,
+    /// IANA.
+    pub zone: String,
+}
+
+pub fn find_home<A: Act>(connection: &mut Connection, permit: &Permit<A>) -> Result<Home, Problem> {
+    let (country, language, zone) = accounts::table
+        .find(permit.account())
+        .select((accounts::country, accounts::language, accounts::zone))
+        .first(connection.with(permit))?;
+    Ok(Home { country, language, zone })
+}
+
+/// The names of these accounts, for a permit whose answer shows who did something. A closed account has none.
 pub fn list_names<A: Act>(
     connection: &mut Connection,
     permit: &Permit<A>,
@@ -171,6 +190,7 @@ pub fn list_names<A: Act>(
     ids.dedup();
     let rows: Vec<(Id, Sealed)> = accounts::table
         .filter(accounts::id.eq_any(&ids))
+        .filter(accounts::closed_at.is_null())
         .select((accounts::id, accounts::name))
         .load(connection.with(permit))?;
     let keys = connection.keys(ids)?;
@@ -312,4 +332,30 @@ pub fn use_recovery_code(connection: &mut Connection, id: Id, hash: &[u8]) -> Re
     .set(recovery_codes::used_at.eq(now))
     .execute(connection.before_any_permit())?;
     Ok(used == 1)
+}
+
+/// Takes away everything by which the caller's account could be known or used. What is left is its id: others' records
+/// name it.
+pub fn close(connection: &mut Connection, permit: &Permit<act::CloseAccount>) -> Result<(), Problem> {
+    let (id, now) = (permit.account(), connection.now);
+    diesel::delete(recovery_codes::table.filter(recovery_codes::account_id.eq(id))).execute(connection.with(permit))?;
+    // Nobody can know a name with this key, so the old name is free and nobody signs in here again.
+    diesel::update(accounts::table.find(id))
+        .set((
+            accounts::sign_in_key.eq(random::<32>().to_vec()),
+            accounts::sign_in_name.eq(Sealed(Vec::new())),
+            accounts::name.eq(Sealed(Vec::new())),
+            accounts::email.eq(None::<Sealed>),
+            accounts::country.eq(None::<String>),
+            accounts::language.eq("und"),
+            accounts::zone.eq("UTC"),
+            accounts::password.eq(""),
+            accounts::second_factor.eq(None::<Sealed>),
+            accounts::second_factor_on.eq(false),
+            accounts::second_factor_step.eq(0),
+            accounts::closed_at.eq(now),
+            accounts::version.eq(accounts::version + 1),
+        ))
+        .execute(connection.with(permit))?;
+    keys::remove(connection.with(permit), id)
 }

@@ -6,12 +6,15 @@ use super::{
     columns::word_columns,
     connection::Connection,
     permit::{Permit, concerns},
-    schema::{agreements, signatures},
+    schema::{agreements, members, signatures},
 };
 use crate::{
-    policy::{act, area},
+    policy::{Standing, act, area},
     problem::Problem,
-    rules::agreements::{Purpose, Version, is_live},
+    rules::{
+        agreements::{Purpose, Version, is_live},
+        members::State,
+    },
     values::{Id, Moment},
 };
 
@@ -193,9 +196,78 @@ pub fn list_consenting<A: area::Group>(
     permit: &Permit<A>,
     members: &[Id],
 ) -> Result<Vec<Id>, Problem> {
+    list_bound(connection, permit, Purpose::Consent, members)
+}
+
+/// Whether a member has accepted the group's ground rules, in a version that still counts. A group without rules binds
+/// nobody: then the answer is no.
+pub fn stands_under_rules<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    member: Id,
+) -> Result<bool, Problem> {
+    Ok(!list_bound(connection, permit, Purpose::GroundRules, &[member])?.is_empty())
+}
+
+/// The ground rules as they stand, and how far the caller has accepted them.
+#[derive(Clone, Debug)]
+pub struct OwnRules {
+    /// The newest version.
+    pub current: Option<Agreement>,
+    /// The newest version that the caller has signed and not withdrawn.
+    pub accepted: Option<i32>,
+    /// Whether the caller is a member who does not stand under the rules.
+    pub must_accept: bool,
+}
+
+/// What the caller has read and accepted of the group's rules.
+pub fn find_own_rules(connection: &mut Connection, permit: &Permit<act::ReadAgreements>) -> Result<OwnRules, Problem> {
+    let current = find_rules(connection, permit)?;
+    let own: Option<(Id, State)> = members::table
+        .filter(members::group_id.eq(permit.group()))
+        .filter(members::account_id.eq(permit.account()))
+        .select((members::id, members::state))
+        .first(connection.with(permit))
+        .optional()?;
+    let Some((member, state)) = own else {
+        return Ok(OwnRules { current, accepted: None, must_accept: false });
+    };
+    let accepted: Option<i32> = signatures::table
+        .inner_join(agreements::table.on(agreements::id.eq(signatures::agreement_id)))
+        .filter(signatures::member_id.eq(member))
+        .filter(signatures::withdrawn_at.is_null())
+        .filter(agreements::group_id.eq(permit.group()))
+        .filter(agreements::purpose.eq(Purpose::GroundRules))
+        .select(diesel::dsl::max(agreements::number))
+        .get_result(connection.with(permit))?;
+    let is_member = state.standing() == Some(Standing::Member);
+    let must_accept = current.is_some() && is_member && !stands_under_rules(connection, permit, member)?;
+    Ok(OwnRules { current, accepted, must_accept })
+}
+
+/// The newest version of the group's ground rules.
+pub fn find_rules<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+) -> Result<Option<Agreement>, Problem> {
+    Ok(agreements::table
+        .filter(agreements::group_id.eq(permit.group()))
+        .filter(agreements::purpose.eq(Purpose::GroundRules))
+        .order(agreements::number.desc())
+        .select(Agreement::as_select())
+        .first(connection.with(permit))
+        .optional()?)
+}
+
+fn list_bound<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    purpose: Purpose,
+    members: &[Id],
+) -> Result<Vec<Id>, Problem> {
     let versions: Vec<(Id, i32, bool)> = agreements::table
         .filter(agreements::group_id.eq(permit.group()))
-        .filter(agreements::purpose.eq(Purpose::Consent))
+        .filter(agreements::purpose.eq(purpose))
         .select((agreements::id, agreements::number, agreements::must_sign_again))
         .load(connection.with(permit))?;
     let ids: Vec<Id> = versions.iter().map(|(id, _, _)| *id).collect();

@@ -88,6 +88,7 @@ pub fn insert<A: area::Group>(
     starts_at: Moment,
     said: &[Said],
 ) -> Result<(), Problem> {
+    permit.reaches_session(session)?;
     let now = connection.now;
     let rows: Vec<_> = said
         .iter()
@@ -166,6 +167,7 @@ pub fn list<A: area::Group>(
     permit: &Permit<A>,
     session: Id,
 ) -> Result<Vec<Attendance>, Problem> {
+    permit.reaches_session(session)?;
     let mut query = attendances::table
         .filter(attendances::session_id.eq(session))
         .filter(attendances::group_id.eq(permit.group()))
@@ -184,6 +186,7 @@ pub fn find<A: area::Group>(
     session: Id,
     member: Id,
 ) -> Result<Option<Attendance>, Problem> {
+    permit.reaches_session(session)?;
     permit.reaches_member(member)?;
     let found: Option<Attendance> = attendances::table
         .filter(attendances::session_id.eq(session))

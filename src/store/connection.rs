@@ -246,8 +246,13 @@ impl Connection {
 
     /// Makes the data key of a new owner.
     pub(super) fn new_keys(&mut self, owners: &[Id]) -> Result<Keys, Problem> {
+        self.new_keys_at(owners, self.now)
+    }
+
+    /// Makes the data key of a new owner, of which nobody shall read the hour.
+    pub(super) fn new_keys_at(&mut self, owners: &[Id], at: Moment) -> Result<Keys, Problem> {
         let shared = self.shared.clone();
-        keys::create(&mut self.database, &shared.masters, owners, self.now)
+        keys::create(&mut self.database, &shared.masters, owners, at)
     }
 
     /// Ends a request: whoever may reach only their own and was told that there is nothing has tried another's. What

@@ -5,6 +5,7 @@ use diesel::prelude::*;
 use super::{
     columns::{Json, Sealed, word_columns},
     connection::Connection,
+    peer_settings,
     permit::Permit,
     schema::groups,
     sealing::{Keys, Place},
@@ -174,6 +175,9 @@ pub fn insert(
             groups::version.eq(1),
         ))
         .execute(connection.with(permit))?;
+    if kind == Kind::PeerLed {
+        peer_settings::insert(connection, permit, id)?;
+    }
     Ok(Group { id, organization: permit.organization(), kind, state: State::Forming, settings, version: 1 })
 }
 

@@ -4,14 +4,16 @@ use diesel::prelude::*;
 
 use super::{
     access_log::Entry,
-    connection::Connection,
+    breaches::keeps_account_away,
+    connection::{Connection, Database},
     permit::{Permit, concerns},
-    schema::{groups, invitations, members, standings, suspensions},
+    schema::{groups, invitations, members, sessions, standings, suspensions},
 };
 use crate::{
     identity::hash_of,
     policy::{Act, Action, Kind, Standing, act, area, decide},
     problem::Problem,
+    rules::{members::State as Membership, sessions::State},
     values::{Id, Moment},
 };
 
@@ -28,6 +30,8 @@ pub struct Invitation {
     pub member_id: Option<Id>,
     pub standing: Standing,
     pub supervisor_id: Option<Id>,
+    /// The one session that would be led.
+    pub session_id: Option<Id>,
     pub from_at: Option<Moment>,
     pub until_at: Option<Moment>,
     pub expires_at: Moment,
@@ -44,6 +48,7 @@ pub struct Invited {
     pub member: Option<Id>,
     pub standing: Standing,
     pub supervisor: Option<Id>,
+    pub session: Option<Id>,
     pub from_at: Option<Moment>,
     pub until_at: Option<Moment>,
 }
@@ -97,6 +102,7 @@ fn insert_as(connection: &mut Connection, created_by: Id, invited: &Invited) -> 
         member_id: invited.member,
         standing: invited.standing,
         supervisor_id: invited.supervisor,
+        session_id: invited.session,
         from_at: invited.from_at,
         until_at: invited.until_at,
         expires_at: now.plus_days(LIFETIME_DAYS),
@@ -113,6 +119,7 @@ fn insert_as(connection: &mut Connection, created_by: Id, invited: &Invited) -> 
             invitations::member_id.eq(invitation.member_id),
             invitations::standing.eq(invitation.standing),
             invitations::supervisor_id.eq(invitation.supervisor_id),
+            invitations::session_id.eq(invitation.session_id),
             invitations::from_at.eq(invitation.from_at),
             invitations::until_at.eq(invitation.until_at),
             invitations::code_hash.eq(hash_of(&code)),
@@ -137,25 +144,39 @@ pub fn find_by_code(connection: &mut Connection, typed: &str) -> Result<Option<I
         .optional()?)
 }
 
+/// The language and the zone of the group that an invitation leads to: those of an account that says none of its own.
+pub fn find_home(connection: &mut Connection, invitation: &Invitation) -> Result<Option<(String, String)>, Problem> {
+    let Some(group) = invitation.group_id else { return Ok(None) };
+    Ok(groups::table
+        .find(group)
+        .select((groups::language, groups::zone))
+        .first(connection.before_any_permit())
+        .optional()?)
+}
+
 /// Spends an invitation: the account gets the standing, or becomes the member that was waiting.
 ///
 /// # Errors
-/// `Conflict` when somebody else was first, or when the account stands in this group already.
+/// `Conflict` when somebody else was first, when the account stands in this group already, or when a decision of the
+/// group keeps it away.
 pub fn accept(connection: &mut Connection, invitation: &Invitation, account: Id) -> Result<(), Problem> {
     let now = connection.now;
     check_inviter(connection, invitation, account)?;
     check_offices(connection, invitation, account)?;
-    connection.entries.push(Entry {
-        at: now,
-        account_id: account,
-        action: Action::AcceptInvitation,
-        allowed: true,
-        standing: Some(invitation.standing),
-        organization_id: Some(invitation.organization_id),
-        group_id: invitation.group_id,
-        member_id: invitation.member_id,
-        record_id: Some(invitation.id),
-    });
+    // A member's own step needs no entry, and one with both ids would join their memberships for ever.
+    if invitation.standing != Standing::Member {
+        connection.entries.push(Entry {
+            at: now,
+            account_id: account,
+            action: Action::AcceptInvitation,
+            allowed: true,
+            standing: Some(invitation.standing),
+            organization_id: Some(invitation.organization_id),
+            group_id: invitation.group_id,
+            member_id: invitation.member_id,
+            record_id: Some(invitation.id),
+        });
+    }
     let database = connection.before_any_permit();
     let spent = diesel::update(
         invitations::table
@@ -172,21 +193,31 @@ pub fn accept(connection: &mut Connection, invitation: &Invitation, account: Id)
     if let Some(group) = invitation.group_id {
         // Of two invitations that one person accepts at once, the second waits here and then sees the first.
         diesel::update(groups::table.find(group)).set(groups::version.eq(groups::version)).execute(database)?;
-        let leads: i64 = standings::table
+        let held: Vec<Standing> = standings::table
             .filter(standings::group_id.eq(group))
             .filter(standings::account_id.eq(account))
-            .filter(standings::until_at.is_null().or(standings::until_at.gt(now)))
-            .count()
-            .get_result(database)?;
-        let belongs: i64 = members::table
+            .filter(standings::session_id.is_null())
+            .filter(super::standings::lasts_beyond(now))
+            .select(standings::standing)
+            .load(database)?;
+        let belongs: Option<Membership> = members::table
             .filter(members::group_id.eq(group))
             .filter(members::account_id.eq(account))
-            .count()
-            .get_result(database)?;
-        let is_two_hats = invitation.standing == Standing::Facilitator && leads == 0
-            || invitation.standing == Standing::Member && belongs == 0 && find_kind(database, group)? == Kind::PeerLed;
-        if (leads > 0 || belongs > 0) && !is_two_hats {
+            .select(members::state)
+            .first(database)
+            .optional()?;
+        let asked = invitation.standing;
+        let is_peer_led = find_kind(database, group)? == Kind::PeerLed;
+        let is_two_hats = is_peer_led
+            && (!held.contains(&asked) || invitation.session_id.is_some())
+            && (asked != Standing::Member || belongs.is_none());
+        if (!held.is_empty() || belongs.is_some()) && !is_two_hats {
             return Err(Problem::Conflict("This account stands in the group already.".into()));
+        }
+        // No lead takes back alone what the group decided, with a code of before or after.
+        let is_removed = belongs == Some(Membership::Removed);
+        if is_peer_led && (is_removed || keeps_account_away(database, group, account, now)?) {
+            return Err(Problem::Conflict("A decision of the group keeps this account away.".into()));
         }
     }
     match invitation.member_id {
@@ -197,6 +228,7 @@ pub fn accept(connection: &mut Connection, invitation: &Invitation, account: Id)
             }
         }
         None => {
+            let (from_at, until_at) = find_term(database, invitation, account, now)?;
             diesel::insert_into(standings::table)
                 .values((
                     standings::id.eq(Id::in_order()),
@@ -205,8 +237,9 @@ pub fn accept(connection: &mut Connection, invitation: &Invitation, account: Id)
                     standings::account_id.eq(account),
                     standings::standing.eq(invitation.standing),
                     standings::supervisor_id.eq(invitation.supervisor_id),
-                    standings::from_at.eq(invitation.from_at.unwrap_or(now).max(now)),
-                    standings::until_at.eq(invitation.until_at),
+                    standings::session_id.eq(invitation.session_id),
+                    standings::from_at.eq(from_at),
+                    standings::until_at.eq(until_at),
                     standings::created_by.eq(invitation.id),
                     standings::created_at.eq(now),
                     standings::version.eq(1),
@@ -215,6 +248,39 @@ pub fn accept(connection: &mut Connection, invitation: &Invitation, account: Id)
         }
     }
     Ok(())
+}
+
+/// When the term of an invitation is. A term that is bound to a session is where the session is by now.
+fn find_term(
+    database: &mut Database,
+    invitation: &Invitation,
+    account: Id,
+    now: Moment,
+) -> Result<(Moment, Option<Moment>), Problem> {
+    let Some(session) = invitation.session_id else {
+        let from_at = invitation.from_at.unwrap_or(now).max(now);
+        if invitation.until_at.is_some_and(|until| until <= from_at) {
+            return Err(Problem::Conflict("The term that it offers is over.".into()));
+        }
+        return Ok((from_at, invitation.until_at));
+    };
+    let (state, starts_at, minutes): (State, Moment, i32) = sessions::table
+        .find(session)
+        .select((sessions::state, sessions::starts_at, sessions::minutes))
+        .first(database)?;
+    if state == State::Cancelled {
+        return Err(Problem::Conflict("The session is cancelled.".into()));
+    }
+    let held: i64 = standings::table
+        .filter(standings::session_id.eq(session))
+        .filter(standings::account_id.eq(account))
+        .filter(super::standings::has_length())
+        .count()
+        .get_result(database)?;
+    if held > 0 {
+        return Err(Problem::Conflict("This account facilitates that session already.".into()));
+    }
+    Ok((starts_at, Some(starts_at.plus_minutes(i64::from(minutes)))))
 }
 
 /// A code counts only while whoever made it could still make it, and never for themselves.
@@ -268,7 +334,8 @@ fn check_offices(connection: &mut Connection, invitation: &Invitation, account: 
         .filter(standings::until_at.is_null().or(standings::until_at.gt(now)))
         .select(standings::standing)
         .load(connection.before_any_permit())?;
-    let is_clinical = |standing: Standing| standing.is_term() && standing != Standing::Facilitator;
+    let is_clinical =
+        |standing: Standing| standing.is_term() && !matches!(standing, Standing::Facilitator | Standing::Steward);
     let asked = invitation.standing;
     let clashes = held.into_iter().any(|held| {
         (held.is_office() && held != asked && (asked.is_office() || is_clinical(asked)))
@@ -282,8 +349,7 @@ fn check_offices(connection: &mut Connection, invitation: &Invitation, account: 
     Ok(())
 }
 
-fn find_kind(database: &mut super::connection::Database, group: Id) -> Result<Kind, Problem> {
-    use super::schema::groups;
+fn find_kind(database: &mut Database, group: Id) -> Result<Kind, Problem> {
     Ok(groups::table.find(group).select(groups::kind).first(database)?)
 }
 
@@ -350,6 +416,7 @@ pub fn into_group<A: area::Group>(permit: &Permit<A>, standing: Standing) -> Inv
         member: None,
         standing,
         supervisor: None,
+        session: None,
         from_at: None,
         until_at: None,
     }

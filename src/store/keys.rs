@@ -55,6 +55,12 @@ pub(super) fn create(database: &mut Database, masters: &Masters, owners: &[Id], 
     Ok(Keys(keys))
 }
 
+/// Destroys an owner's data key: what was sealed under it opens nowhere any more.
+pub(super) fn remove(database: &mut Database, owner: Id) -> Result<(), Problem> {
+    diesel::delete(data_keys::table.find(owner)).execute(database)?;
+    Ok(())
+}
+
 /// Whether something was kept here before, under keys that must be somewhere.
 fn is_in_use(database: &mut Database) -> Result<bool, Problem> {
     use super::schema::access_chains;

@@ -1,18 +1,25 @@
 //! Members and their intervals; names sealed under each member's own key.
 
+use std::collections::HashMap;
+
 use diesel::prelude::*;
 
 use super::{
+    accounts,
     columns::{Sealed, word_columns},
     connection::Connection,
     permit::{Permit, concerns},
-    schema::{groups, members, membership_intervals, organizations},
+    schema::{groups, members, membership_intervals, organizations, standings},
     sealing::Place,
+    standings::{self as terms, lasts_beyond},
 };
 use crate::{
-    policy::{Kind, act, area},
+    policy::{Act, Kind, Standing, act, area},
     problem::Problem,
-    rules::members::{Interval, State, roster},
+    rules::{
+        breaches::folded,
+        members::{Interval, State, roster},
+    },
     values::{Id, Moment},
 };
 
@@ -42,6 +49,15 @@ pub struct KeptInterval {
     pub reason: Option<String>,
     pub recorded_by: Id,
     pub recorded_at: Moment,
+}
+
+/// Somebody who answers to a name in the group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Namesake {
+    pub account: Option<Id>,
+    pub member: Option<Id>,
+    /// By a membership that is no more than an invitation.
+    pub is_invited: bool,
 }
 
 /// One of the caller's own memberships.
@@ -75,6 +91,12 @@ fn open(connection: &mut Connection, rows: Vec<Row>) -> Result<Vec<Member>, Prob
             Ok(Member { id, has_account: account.is_some(), name, state, state_from, version })
         })
         .collect()
+}
+
+/// A keyed hash that says whose something is, to nobody but the server: it finds a member's own again, and no row joins
+/// the two. `what` is the table, so that marks of two tables cannot be compared.
+pub(super) fn mark(connection: &Connection, what: &str, member: Id) -> Vec<u8> {
+    connection.installation().index(what, &member.to_string())
 }
 
 /// Makes a membership in its first state; the account comes with the invitation.
@@ -185,6 +207,75 @@ pub fn find_account<A: area::Group>(
         .first(connection.with(permit))?)
 }
 
+/// The membership that an account has in the group, or had.
+pub fn find_of_account<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    account: Id,
+) -> Result<Option<Id>, Problem> {
+    Ok(members::table
+        .filter(members::group_id.eq(permit.group()))
+        .filter(members::account_id.eq(account))
+        .select(members::id)
+        .first(connection.with(permit))
+        .optional()?)
+}
+
+/// Who answers to a name, however it is typed: of the group's members, former ones too, and of its leads.
+pub fn list_namesakes<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    name: &str,
+) -> Result<Vec<Namesake>, Problem> {
+    let now = connection.now;
+    let wanted = folded(name);
+    let people: Vec<(Id, Option<Id>, State)> = members::table
+        .filter(members::group_id.eq(permit.group()))
+        .select((members::id, members::account_id, members::state))
+        .load(connection.with(permit))?;
+    let leads: Vec<Id> = standings::table
+        .filter(standings::group_id.eq(permit.group()))
+        .filter(lasts_beyond(now))
+        .select(standings::account_id)
+        .distinct()
+        .load(connection.with(permit))?;
+    let ids: Vec<Id> = people.iter().map(|(member, ..)| *member).collect();
+    let names = list_names(connection, permit, &ids)?;
+    let leads_names = accounts::list_names(connection, permit, leads.iter().copied())?;
+    let is_wanted = |name: Option<&String>| name.is_some_and(|name| folded(name) == wanted);
+    let mut found: Vec<Namesake> = people
+        .iter()
+        .filter(|(member, ..)| is_wanted(names.get(member)))
+        .map(|(member, account, state)| Namesake {
+            account: *account,
+            member: Some(*member),
+            is_invited: *state == State::Invited,
+        })
+        .collect();
+    found.extend(leads.into_iter().filter(|lead| is_wanted(leads_names.get(lead))).map(|lead| {
+        let own = people.iter().find(|(_, account, _)| *account == Some(lead)).map(|(member, ..)| *member);
+        Namesake { account: Some(lead), member: own, is_invited: false }
+    }));
+    found.sort_unstable();
+    found.dedup();
+    Ok(found)
+}
+
+/// Whether somebody else than the member answers to a name already, in a peer-led group: two of one name could not be
+/// told apart by whoever reports one of them.
+pub fn is_name_taken<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    name: &str,
+    member: Option<Id>,
+) -> Result<bool, Problem> {
+    if permit.kind() != Kind::PeerLed {
+        return Ok(false);
+    }
+    let found = list_namesakes(connection, permit, name)?;
+    Ok(found.iter().any(|namesake| namesake.member.is_none() || namesake.member != member))
+}
+
 /// The names of these members of the group.
 pub fn list_names<A: area::Group>(
     connection: &mut Connection,
@@ -250,28 +341,46 @@ pub fn update_state<A: area::Group>(
     reason: Option<&str>,
 ) -> Result<(), Problem> {
     permit.reaches_member(member.id)?;
+    change_state(connection, permit, member.id, member.version, to, at, reason)?;
+    concerns(connection, permit, Some(member.id), None);
+    Ok(())
+}
+
+/// The same for somebody whose own membership it is not, by a decision of the group.
+pub(super) fn change_state<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    member: Id,
+    version: i32,
+    to: State,
+    at: Moment,
+    reason: Option<&str>,
+) -> Result<(), Problem> {
     let changed = diesel::update(
         members::table
-            .filter(members::id.eq(member.id))
+            .filter(members::id.eq(member))
             .filter(members::group_id.eq(permit.group()))
-            .filter(members::version.eq(member.version)),
+            .filter(members::version.eq(version)),
     )
-    .set((members::state.eq(to), members::state_from.eq(at), members::version.eq(member.version + 1)))
+    .set((members::state.eq(to), members::state_from.eq(at), members::version.eq(version + 1)))
     .execute(connection.with(permit))?;
     if changed == 0 {
         return Err(Problem::Stale);
     }
     diesel::update(
         membership_intervals::table
-            .filter(membership_intervals::member_id.eq(member.id))
+            .filter(membership_intervals::member_id.eq(member))
             .filter(membership_intervals::group_id.eq(permit.group()))
             .filter(membership_intervals::until_at.is_null()),
     )
     .set(membership_intervals::until_at.eq(at))
     .execute(connection.with(permit))?;
-    insert_interval(connection, permit, member.id, to, at, reason)?;
-    concerns(connection, permit, Some(member.id), None);
-    Ok(())
+    if to.standing() == Some(Standing::FormerMember) {
+        let account: Option<Id> =
+            members::table.find(member).select(members::account_id).first(connection.with(permit))?;
+        account.map(|account| terms::end_bound(connection, permit, permit.group(), account)).transpose()?;
+    }
+    insert_interval(connection, permit, member, to, at, reason)
 }
 
 pub fn update_name(
@@ -292,6 +401,53 @@ pub fn update_name(
     .set((members::name.eq(sealed), members::version.eq(member.version + 1)))
     .execute(connection.with(permit))?;
     if changed == 0 { Err(Problem::Stale) } else { Ok(()) }
+}
+
+/// Ends a membership that waits for a sender who has taken their referral back, and forgets the name that it was given:
+/// nobody came, and what was shared is gone. A membership that somebody has signed up to stays.
+pub(super) fn end_waiting(
+    connection: &mut Connection,
+    permit: &Permit<act::SendReferral>,
+    member: Id,
+) -> Result<(), Problem> {
+    let now = connection.now;
+    let sealed = connection.keys([member])?.of(member)?.seal(Place(NAME, member), "Withdrawn");
+    let waiting = members::table
+        .filter(members::id.eq(member))
+        .filter(members::account_id.is_null())
+        .filter(members::state.eq_any([State::Invited, State::Screened]));
+    let ended = diesel::update(waiting)
+        .set((
+            members::name.eq(sealed),
+            members::state.eq(State::Left),
+            members::state_from.eq(now),
+            members::version.eq(members::version + 1),
+        ))
+        .execute(connection.with(permit))?;
+    if ended == 0 {
+        return Ok(());
+    }
+    let group: Id = members::table.find(member).select(members::group_id).first(connection.with(permit))?;
+    diesel::update(
+        membership_intervals::table
+            .filter(membership_intervals::member_id.eq(member))
+            .filter(membership_intervals::until_at.is_null()),
+    )
+    .set(membership_intervals::until_at.eq(now))
+    .execute(connection.with(permit))?;
+    diesel::insert_into(membership_intervals::table)
+        .values((
+            membership_intervals::id.eq(Id::in_order()),
+            membership_intervals::group_id.eq(group),
+            membership_intervals::member_id.eq(member),
+            membership_intervals::state.eq(State::Left),
+            membership_intervals::from_at.eq(now),
+            // The receiving side does not learn which account took the referral back.
+            membership_intervals::recorded_by.eq(Id::INSTALLATION),
+            membership_intervals::recorded_at.eq(now),
+        ))
+        .execute(connection.with(permit))?;
+    Ok(())
 }
 
 /// Who was expected at a moment, whatever they are today.
@@ -374,6 +530,26 @@ pub fn list_own(
             state_from,
         })
         .collect())
+}
+
+/// The memberships of these accounts in these groups, ended ones too, by group and account.
+pub(super) fn list_of_accounts<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    groups: &[Id],
+    accounts: &[Id],
+) -> Result<HashMap<(Id, Id), Member>, Problem> {
+    if groups.is_empty() || accounts.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let rows: Vec<(Id, Row)> = members::table
+        .filter(members::group_id.eq_any(groups))
+        .filter(members::account_id.eq_any(accounts))
+        .select((members::group_id, COLUMNS))
+        .load(connection.with(permit))?;
+    let (whose, rows): (Vec<_>, Vec<Row>) = rows.into_iter().map(|(group, row)| ((group, row.1), row)).unzip();
+    let found = whose.into_iter().zip(open(connection, rows)?);
+    Ok(found.filter_map(|((group, account), member)| Some(((group, account?), member))).collect())
 }
 
 /// When a member was active: `[from, until)`.

@@ -19,6 +19,18 @@ pub fn run(location: &Location) -> Result<Vec<String>, Problem> {
     done.map_err(|error| fault(&error))
 }
 
+/// Whether nothing has been made in a database yet.
+pub fn is_untouched(location: &Location) -> Result<bool, Problem> {
+    let fault = |error: &dyn std::fmt::Display| Problem::Internal(format!("the database cannot be opened: {error}"));
+    let mut database = location.connect(true).map_err(|error| fault(&error))?;
+    let applied = match &mut database {
+        Database::Sqlite(connection) => connection.applied_migrations().map(|applied| applied.len()),
+        #[cfg(feature = "postgres")]
+        Database::Postgres(connection) => connection.applied_migrations().map(|applied| applied.len()),
+    };
+    Ok(applied.map_err(|error| fault(&error))? == 0)
+}
+
 /// Whether a database waits for migrations.
 pub fn are_pending(location: &Location) -> Result<bool, Problem> {
     let fault = |error: &dyn std::fmt::Display| Problem::Internal(format!("the database cannot be opened: {error}"));

@@ -84,6 +84,7 @@ pub fn found(connection: &mut Connection, name: &str) -> Result<(Id, String, Mom
         member: None,
         standing: Standing::Administrator,
         supervisor: None,
+        session: None,
         from_at: None,
         until_at: None,
     };

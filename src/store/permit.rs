@@ -1,6 +1,6 @@
 //! `Permit<A>` and the only functions that make one: they look up the standing now, ask the policy, write the log.
 
-use std::marker::PhantomData;
+use std::{cmp::Reverse, marker::PhantomData};
 
 use super::{access_log::Entry, connection::Connection, standing};
 use crate::{
@@ -24,6 +24,8 @@ pub struct Permit<A: Act> {
     kind: Kind,
     zone: String,
     member: Option<Id>,
+    /// The session to which the right is bound, where it is bound to one.
+    bound_to: Option<Id>,
     act: PhantomData<A>,
 }
 
@@ -71,12 +73,41 @@ impl<A: area::Group> Permit<A> {
         }
     }
 
+    /// The caller's own membership, where there is one: for what is marked as theirs though the permit reaches all.
+    pub fn own_member(&self) -> Option<Id> {
+        self.member
+    }
+
     /// Refuses another person's record as if it did not exist.
     pub fn reaches_member(&self, member: Id) -> Result<(), Problem> {
         match self.only_member()? {
             Some(own) if own != member => Err(Problem::NotFound),
             _ => Ok(()),
         }
+    }
+
+    /// The session whose rows alone may be touched, where somebody leads only that one.
+    pub fn only_session(&self) -> Option<Id> {
+        self.bound_to
+    }
+
+    /// Refuses another session as if it did not exist, where the right is bound to one.
+    pub fn reaches_session(&self, session: Id) -> Result<(), Problem> {
+        match self.bound_to {
+            Some(bound) if bound != session => Err(Problem::NotFound),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the answer may say by which account something was done. The members of a peer-led group know each other
+    /// by the names that they chose there: only those who run the group, and not one session of it, know accounts.
+    pub fn knows_accounts(&self) -> bool {
+        let runs = |standing: &Standing| match standing {
+            Standing::Administrator | Standing::PrivacyOfficer | Standing::Steward => true,
+            Standing::Facilitator => self.bound_to.is_none(),
+            _ => false,
+        };
+        self.kind == Kind::TherapistLed || self.standings.iter().any(runs)
     }
 
     /// Refuses what somebody else wrote as if it did not exist, where the permit reaches only one's own.
@@ -104,7 +135,27 @@ pub fn authorize<A: area::Group>(
     caller: &Caller,
     group: Id,
 ) -> Result<Permit<A>, Problem> {
-    let facts = standing::in_group(connection, caller, group)?;
+    authorize_at(connection, caller, group, None)
+}
+
+/// Authorizes an action that is about one session of a group: who leads that session alone leads here. The answers
+/// are those of [`authorize`].
+pub fn authorize_in_session<A: area::Group>(
+    connection: &mut Connection,
+    caller: &Caller,
+    group: Id,
+    session: Id,
+) -> Result<Permit<A>, Problem> {
+    authorize_at(connection, caller, group, Some(session))
+}
+
+fn authorize_at<A: area::Group>(
+    connection: &mut Connection,
+    caller: &Caller,
+    group: Id,
+    session: Option<Id>,
+) -> Result<Permit<A>, Problem> {
+    let facts = standing::in_group(connection, caller, group, session)?;
     let organization = facts.place.as_ref().map(|place| place.organization);
     let entry = |at, standing, allowed| Entry {
         at,
@@ -148,6 +199,7 @@ pub fn authorize<A: area::Group>(
         kind: place.kind,
         zone: place.zone,
         member: facts.member,
+        bound_to: facts.bound_to.filter(|_| matches!(standing, Standing::Facilitator | Standing::FormerFacilitator)),
         act: PhantomData,
     })
 }
@@ -197,6 +249,7 @@ pub fn authorize_in_organization<A: area::Organization>(
         kind: Kind::TherapistLed,
         zone: String::new(),
         member: None,
+        bound_to: None,
         act: PhantomData,
     })
 }
@@ -217,6 +270,7 @@ pub fn authorize_own<A: area::Account>(connection: &mut Connection, caller: &Cal
         kind: Kind::PeerLed,
         zone: String::new(),
         member: None,
+        bound_to: None,
         act: PhantomData,
     })
 }
@@ -256,6 +310,7 @@ pub fn also<A: area::Group, B: area::Group>(
         kind: permit.kind,
         zone: permit.zone.clone(),
         member: permit.member,
+        bound_to: permit.bound_to,
         act: PhantomData,
     })
 }
@@ -278,12 +333,16 @@ pub(super) fn concerns<A: Act>(
     }
 }
 
-/// The standing that reaches farthest. Each standing is judged alone: one never widens the other.
+/// The standing that reaches farthest. Each standing is judged alone: one never widens the other. Whoever leads and
+/// belongs, and reaches as far as either, acts as a leader; a steward who stands in for a facilitator acts as a steward
+/// where that is enough: that is what the log has to show.
 fn widest<A: Act>(kind: Kind, standings: &[Standing]) -> Option<(Reach, Standing)> {
     standings
         .iter()
         .filter_map(|&standing| decide(kind, standing, A::ACTION).map(|reach| (reach, standing)))
-        .max_by_key(|(reach, _)| *reach)
+        .max_by_key(|&(reach, standing)| {
+            (reach, !matches!(standing, Standing::Member | Standing::FormerMember), Reverse(standing))
+        })
 }
 
 /// Members reading their own need no entry; whoever else touches a record does.

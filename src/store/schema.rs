@@ -30,6 +30,7 @@ diesel::table! {
         second_factor_step -> BigInt,
         created_at -> BigInt,
         version -> Integer,
+        closed_at -> Nullable<BigInt>,
     }
 }
 
@@ -147,25 +148,6 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::super::columns::Uid;
 
-    standings (id) {
-        id -> Uid,
-        organization_id -> Uid,
-        group_id -> Nullable<Uid>,
-        account_id -> Uid,
-        standing -> Text,
-        supervisor_id -> Nullable<Uid>,
-        from_at -> BigInt,
-        until_at -> Nullable<BigInt>,
-        created_by -> Uid,
-        created_at -> BigInt,
-        version -> Integer,
-    }
-}
-
-diesel::table! {
-    use diesel::sql_types::*;
-    use super::super::columns::Uid;
-
     suspensions (id) {
         id -> Uid,
         organization_id -> Uid,
@@ -196,6 +178,7 @@ diesel::table! {
         revoked_at -> Nullable<BigInt>,
         created_by -> Uid,
         created_at -> BigInt,
+        session_id -> Nullable<Uid>,
     }
 }
 
@@ -234,6 +217,10 @@ diesel::table! {
         state_from -> BigInt,
         created_at -> BigInt,
         version -> Integer,
+        attendance_mode -> Nullable<Text>,
+        barred_until -> Nullable<BigInt>,
+        willing -> Bool,
+        erased_at -> Nullable<BigInt>,
     }
 }
 
@@ -605,6 +592,415 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    standings (id) {
+        id -> Uid,
+        organization_id -> Uid,
+        group_id -> Nullable<Uid>,
+        session_id -> Nullable<Uid>,
+        account_id -> Uid,
+        standing -> Text,
+        supervisor_id -> Nullable<Uid>,
+        from_at -> BigInt,
+        until_at -> Nullable<BigInt>,
+        cut_short -> Bool,
+        created_by -> Uid,
+        created_at -> BigInt,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    peer_settings (group_id) {
+        group_id -> Uid,
+        attendance_mode -> Text,
+        breach_policy -> Text,
+        proofs -> Bool,
+        preparing_hours -> Integer,
+        finishing_hours -> Integer,
+        reading_hours -> Integer,
+        ballot_minimum -> Integer,
+        quorum_percent -> Integer,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    absences (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        from_on -> Text,
+        until_on -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    term_offers (id) {
+        id -> Uid,
+        group_id -> Uid,
+        session_id -> Uid,
+        to_member_id -> Uid,
+        term_id -> Nullable<Uid>,
+        in_return_id -> Nullable<Uid>,
+        state -> Text,
+        offered_by -> Uid,
+        offered_at -> BigInt,
+        answered_at -> Nullable<BigInt>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    hand_overs (session_id) {
+        session_id -> Uid,
+        group_id -> Uid,
+        text -> Binary,
+        written_by -> Uid,
+        written_at -> BigInt,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    services (member_id, service, month) {
+        member_id -> Uid,
+        group_id -> Uid,
+        service -> Text,
+        month -> Text,
+        times -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    head_counts (session_id) {
+        session_id -> Uid,
+        group_id -> Uid,
+        heads -> Integer,
+        recorded_by -> Uid,
+        recorded_at -> BigInt,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    head_count_versions (session_id, version) {
+        session_id -> Uid,
+        group_id -> Uid,
+        version -> Integer,
+        heads -> Integer,
+        recorded_by -> Uid,
+        recorded_at -> BigInt,
+        reason -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    readings (session_id) {
+        session_id -> Uid,
+        group_id -> Uid,
+        agreement_id -> Uid,
+        acknowledged -> Integer,
+        recorded_by -> Uid,
+        recorded_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    pseudonyms (id) {
+        id -> Uid,
+        group_id -> Uid,
+        owner -> Binary,
+        name -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    pseudonym_attendances (session_id, pseudonym_id) {
+        session_id -> Uid,
+        pseudonym_id -> Uid,
+        group_id -> Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    session_codes (session_id) {
+        session_id -> Uid,
+        group_id -> Uid,
+        code_key -> Binary,
+        code -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    visits (visit_key) {
+        visit_key -> Binary,
+        session_id -> Uid,
+        group_id -> Uid,
+        claimed -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    proofs (proof_key) {
+        proof_key -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    check_ins (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        visibility -> Text,
+        content -> Binary,
+        local_day -> Text,
+        zone -> Text,
+        recorded_at -> BigInt,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    erased_totals (group_id) {
+        group_id -> Uid,
+        totals -> Binary,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    topics (id) {
+        id -> Uid,
+        group_id -> Uid,
+        text -> Nullable<Binary>,
+        state -> Text,
+        session_id -> Nullable<Uid>,
+        owner -> Nullable<Binary>,
+        proposed_on -> Text,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    topic_supports (topic_id, owner) {
+        topic_id -> Uid,
+        owner -> Binary,
+        group_id -> Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    tips (id) {
+        id -> Uid,
+        group_id -> Uid,
+        text -> Nullable<Binary>,
+        link -> Nullable<Binary>,
+        owner -> Nullable<Binary>,
+        member_id -> Nullable<Uid>,
+        given_on -> Text,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    breach_reports (id) {
+        id -> Uid,
+        organization_id -> Uid,
+        group_id -> Uid,
+        reporter -> Binary,
+        subject_account_id -> Nullable<Uid>,
+        subject_member_id -> Nullable<Uid>,
+        text -> Binary,
+        breach_policy -> Nullable<Text>,
+        ballot_minimum -> Nullable<Integer>,
+        quorum_percent -> Nullable<Integer>,
+        state -> Text,
+        told -> Nullable<Binary>,
+        finding -> Nullable<Text>,
+        finding_text -> Nullable<Binary>,
+        received_at -> BigInt,
+        told_at -> Nullable<BigInt>,
+        found_at -> Nullable<BigInt>,
+        closed_at -> Nullable<BigInt>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    breach_handlers (report_id, account_id) {
+        report_id -> Uid,
+        account_id -> Uid,
+        group_id -> Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    outside_reports (id) {
+        id -> Uid,
+        report_id -> Uid,
+        group_id -> Uid,
+        made_to -> Text,
+        made_on -> Text,
+        reference -> Nullable<Binary>,
+        recorded_by -> Uid,
+        recorded_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    decisions (id) {
+        id -> Uid,
+        report_id -> Uid,
+        group_id -> Uid,
+        question -> Binary,
+        options -> Text,
+        pause_days -> Nullable<Integer>,
+        opened_at -> BigInt,
+        closes_at -> BigInt,
+        eligible -> Integer,
+        ballot_minimum -> Integer,
+        quorum_percent -> Integer,
+        tally -> Binary,
+        outcome -> Nullable<Text>,
+        closed_at -> Nullable<BigInt>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    decision_voters (decision_id, member_id) {
+        decision_id -> Uid,
+        member_id -> Uid,
+        group_id -> Uid,
+        has_voted -> Bool,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    consequences (id) {
+        id -> Uid,
+        report_id -> Uid,
+        group_id -> Uid,
+        member_id -> Nullable<Uid>,
+        account_id -> Nullable<Uid>,
+        consequence -> Text,
+        from_at -> BigInt,
+        until_at -> Nullable<BigInt>,
+        review_on -> Text,
+        appeal -> Nullable<Binary>,
+        appealed_at -> Nullable<BigInt>,
+        appeal_outcome -> Nullable<Text>,
+        appeal_decided_at -> Nullable<BigInt>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    referrals (id) {
+        id -> Uid,
+        group_id -> Uid,
+        account_id -> Uid,
+        shared -> Nullable<Binary>,
+        state -> Text,
+        answer -> Nullable<Binary>,
+        code -> Nullable<Binary>,
+        sent_at -> BigInt,
+        answered_at -> Nullable<BigInt>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    feeds (id) {
+        id -> Uid,
+        account_id -> Uid,
+        token_hash -> Binary,
+        made_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     data_keys,
     accounts,
@@ -615,7 +1011,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     idempotent_answers,
     organizations,
     groups,
-    standings,
     suspensions,
     invitations,
     licences,
@@ -640,4 +1035,31 @@ diesel::allow_tables_to_appear_in_same_query!(
     process_note_addenda,
     access_chains,
     access_entries,
+    standings,
+    peer_settings,
+    absences,
+    term_offers,
+    hand_overs,
+    services,
+    head_counts,
+    head_count_versions,
+    readings,
+    pseudonyms,
+    pseudonym_attendances,
+    session_codes,
+    visits,
+    proofs,
+    check_ins,
+    erased_totals,
+    topics,
+    topic_supports,
+    tips,
+    breach_reports,
+    breach_handlers,
+    outside_reports,
+    decisions,
+    decision_voters,
+    consequences,
+    referrals,
+    feeds,
 );

@@ -7,9 +7,11 @@ use std::collections::HashMap;
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
-    hkdf, hmac,
+    digest, hkdf, hmac,
+    signature::{Ed25519KeyPair, KeyPair},
 };
-use data_encoding::BASE64;
+use data_encoding::{BASE64, BASE64URL_NOPAD};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
@@ -100,12 +102,19 @@ pub struct InstallationKeys {
     pub(super) log: hmac::Key,
     /// Derives a refresh token's successor.
     refresh: hmac::Key,
+    /// Signs what the server states to somebody who leaves.
+    pub statements: StatementKey,
 }
 
 impl InstallationKeys {
     pub(super) fn derive(key: &DataKey) -> InstallationKeys {
         let purpose = |name: &[u8]| hmac::Key::new(hmac::HMAC_SHA256, &derive(&key.raw[..], name)[..]);
-        InstallationKeys { index: purpose(b"index"), log: purpose(b"log"), refresh: purpose(b"refresh") }
+        InstallationKeys {
+            index: purpose(b"index"),
+            log: purpose(b"log"),
+            refresh: purpose(b"refresh"),
+            statements: StatementKey::of_seed(&derive(&key.raw[..], b"statements")),
+        }
     }
 
     /// A keyed hash that finds a value again and says nothing about it. `what` keeps kinds of values apart.
@@ -115,7 +124,48 @@ impl InstallationKeys {
 
     /// The one successor of a refresh token: a retry over a bad network gets the same one.
     pub fn successor(&self, token: &str) -> String {
-        data_encoding::BASE64URL_NOPAD.encode(hmac::sign(&self.refresh, token.as_bytes()).as_ref())
+        BASE64URL_NOPAD.encode(hmac::sign(&self.refresh, token.as_bytes()).as_ref())
+    }
+}
+
+/// Signs statements (JWS, Ed25519), so that somebody can show later what they were told: nothing else is signed with it.
+pub struct StatementKey {
+    signs: EncodingKey,
+    verifies: DecodingKey,
+    /// The public key, in base64url.
+    pub public: String,
+    /// Its thumbprint (RFC 7638).
+    pub id: String,
+}
+
+impl StatementKey {
+    fn of_seed(seed: &[u8; KEY]) -> StatementKey {
+        let pair = Ed25519KeyPair::from_seed_unchecked(seed).expect("32 bytes are a seed");
+        let public = BASE64URL_NOPAD.encode(pair.public_key().as_ref());
+        let pkcs8 = pair.to_pkcs8v1().expect("a key pair can be written");
+        let thumbprint = format!("{{\"crv\":\"Ed25519\",\"kty\":\"OKP\",\"x\":\"{public}\"}}");
+        StatementKey {
+            signs: EncodingKey::from_ed_der(pkcs8.as_ref()),
+            verifies: DecodingKey::from_ed_components(&public).expect("base64url, as it was written a line above"),
+            id: BASE64URL_NOPAD.encode(digest::digest(&digest::SHA256, thumbprint.as_bytes()).as_ref()),
+            public,
+        }
+    }
+
+    /// A compact JWS over the statement as JSON.
+    pub fn sign(&self, statement: &impl serde::Serialize) -> Result<String, Problem> {
+        let header = Header { kid: Some(self.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        encode(&header, statement, &self.signs).map_err(|_| Problem::Internal("a statement cannot be signed".into()))
+    }
+
+    /// Whether this installation signed it.
+    pub fn verifies(&self, jws: &str) -> bool {
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        // A statement is no token: it says when it was made, and holds for ever.
+        validation.required_spec_claims.clear();
+        validation.validate_exp = false;
+        validation.validate_aud = false;
+        decode::<serde_json::Value>(jws, &self.verifies, &validation).is_ok()
     }
 }
 

@@ -11,6 +11,7 @@ use super::{
     permit::{Permit, concerns},
     schema::{agenda_deliveries, agenda_items, sessions},
     sealing::Place,
+    standings, topics,
 };
 use crate::{
     policy::{act, area},
@@ -197,6 +198,7 @@ pub fn list(
 }
 
 pub fn find<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, id: Id) -> Result<Session, Problem> {
+    permit.reaches_session(id)?;
     let session = sessions::table
         .filter(sessions::id.eq(id))
         .filter(sessions::group_id.eq(permit.group()))
@@ -408,7 +410,8 @@ pub fn cancel(
     diesel::update(sessions::table.filter(sessions::id.eq(session.id)).filter(sessions::group_id.eq(group)))
         .set((sessions::state.eq(State::Cancelled), sessions::cancelled_reason.eq(sealed)))
         .execute(connection.with(permit))?;
-    Ok(())
+    standings::end_of_session(connection, permit, session.id)?;
+    topics::follow_session(connection, permit, session.id, State::Cancelled)
 }
 
 /// When a session was held, by whom it was led, and how far its record has come.
@@ -445,5 +448,8 @@ pub fn update_holding<A: area::Group>(
         sessions::version.eq(session.version + 1),
     ))
     .execute(connection.with(permit))?;
-    if changed == 0 { Err(Problem::Stale) } else { Ok(()) }
+    if changed == 0 {
+        return Err(Problem::Stale);
+    }
+    topics::follow_session(connection, permit, session.id, State::Held)
 }

@@ -4,14 +4,18 @@ use diesel::prelude::*;
 
 use super::{
     connection::Connection,
-    schema::{groups, members, organizations, sign_ins, standings, suspensions},
+    schema::{groups, members, organizations, peer_settings, sessions, sign_ins, standings, suspensions},
 };
 use crate::{
     identity::Caller,
     policy::{Kind, Standing},
     problem::Problem,
-    rules::members::State,
-    values::Id,
+    rules::{
+        members::State,
+        sessions::State as Planned,
+        terms::{LONGEST_AFTER_HOURS, LONGEST_BEFORE_HOURS, Phase, Term, Windows},
+    },
+    values::{Id, Moment},
 };
 
 /// What a permit in a group rests on.
@@ -22,6 +26,8 @@ pub(super) struct InGroup {
     /// The caller's own membership, current or former.
     pub member: Option<Id>,
     pub second_factor: bool,
+    /// The session to which the caller's leading is bound, where it is.
+    pub bound_to: Option<Id>,
 }
 
 pub(super) struct Place {
@@ -37,19 +43,40 @@ pub(super) struct InOrganization {
     pub second_factor: bool,
 }
 
-/// One query, from the sign-in outwards, so that a group that does not exist costs what a hidden one does.
-pub(super) fn in_group(connection: &mut Connection, caller: &Caller, group: Id) -> Result<InGroup, Problem> {
-    type Row = (bool, Option<(Id, Kind, String)>, Option<bool>, Option<Standing>, Option<(Id, State)>, Option<Id>);
+/// One query, from the sign-in outwards, so that a group that does not exist costs what a hidden one does. `session`
+/// is the one that the request is about: a term that is bound to it counts in full there.
+pub(super) fn in_group(
+    connection: &mut Connection,
+    caller: &Caller,
+    group: Id,
+    session: Option<Id>,
+) -> Result<InGroup, Problem> {
+    type Held = (Standing, Option<Id>, Moment, Option<Moment>, bool);
+    type Belonging = (Id, State, Option<Moment>);
+    type Row = (
+        bool,
+        Option<(Id, Kind, String)>,
+        Option<bool>,
+        Option<(i32, i32, i32)>,
+        Option<Held>,
+        Option<Belonging>,
+        Option<Id>,
+    );
     let now = connection.now;
     let rows: Vec<Row> = sign_ins::table
         .left_join(groups::table.on(groups::id.eq(group)))
         .left_join(organizations::table.on(organizations::id.nullable().eq(groups::organization_id.nullable())))
+        .left_join(peer_settings::table.on(peer_settings::group_id.eq(group)))
         .left_join(
             standings::table.on(standings::account_id
                 .eq(caller.account)
                 .and(standings::organization_id.nullable().eq(groups::organization_id.nullable()))
-                .and(standings::from_at.le(now))
-                .and(standings::until_at.is_null().or(standings::until_at.gt(now)))
+                .and(standings::from_at.le(now.plus_minutes(LONGEST_BEFORE_HOURS * 60)))
+                .and(
+                    standings::until_at
+                        .is_null()
+                        .or(standings::until_at.gt(now.plus_minutes(-LONGEST_AFTER_HOURS * 60))),
+                )
                 .and(standings::group_id.is_null().or(standings::group_id.eq(group)))),
         )
         .left_join(members::table.on(members::group_id.eq(group).and(members::account_id.eq(caller.account))))
@@ -67,30 +94,138 @@ pub(super) fn in_group(connection: &mut Connection, caller: &Caller, group: Id) 
             sign_ins::second_factor,
             (groups::organization_id, groups::kind, groups::zone).nullable(),
             organizations::staff_second_factor.nullable(),
-            standings::standing.nullable(),
-            (members::id, members::state).nullable(),
+            (peer_settings::preparing_hours, peer_settings::finishing_hours, peer_settings::reading_hours).nullable(),
+            (standings::standing, standings::session_id, standings::from_at, standings::until_at, standings::cut_short)
+                .nullable(),
+            (members::id, members::state, members::barred_until).nullable(),
             suspensions::id.nullable(),
         ))
         .load(connection.before_any_permit())?;
-    let Some((second_factor, group, staff_second_factor, _, member, suspension)) = rows.first().cloned() else {
+    let Some((second_factor, group_row, staff_second_factor, windows, _, member, suspension)) = rows.first().cloned()
+    else {
         return Err(Problem::Unauthenticated);
     };
+    let windows = windows.map_or(Windows::DEFAULT, |(preparing_hours, finishing_hours, reading_hours)| Windows {
+        preparing_hours,
+        finishing_hours,
+        reading_hours,
+    });
     let mut found: Vec<Standing> = Vec::new();
+    let mut bound_to = None;
     if suspension.is_none() {
-        found.extend(rows.iter().filter_map(|row| row.3));
-        found.extend(member.and_then(|(_, state)| state.standing()));
+        let mut leads_whole_group = false;
+        for (standing, bound, from_at, until_at, cut_short) in rows.iter().filter_map(|row| row.4) {
+            let term = Term { from_at, until_at, cut_short };
+            if standing != Standing::Facilitator {
+                found.extend(term.runs(now).then_some(standing));
+                continue;
+            }
+            let phase = term.phase(windows, now);
+            let is_here = bound.is_none() || bound == session;
+            leads_whole_group |= bound.is_none() && phase != Phase::Outside;
+            found.extend(match (phase, is_here) {
+                (Phase::Leading, true) => Some(Standing::Facilitator),
+                (Phase::Leading, false) => Some(Standing::SessionFacilitator),
+                (Phase::Reading, true) => Some(Standing::FormerFacilitator),
+                _ => None,
+            });
+        }
+        let leads = |found: &[Standing]| found.contains(&Standing::Facilitator);
+        if found.contains(&Standing::Steward)
+            && !leads(&found)
+            && (!is_facilitated(connection, group, session, windows)? || waits(connection, group, session)?)
+        {
+            found.push(Standing::Facilitator);
+            leads_whole_group = true;
+        }
+        if !leads_whole_group && (leads(&found) || found.contains(&Standing::FormerFacilitator)) {
+            bound_to = session;
+        }
+        if let Some((_, state, barred_until)) = member {
+            let is_barred = barred_until.is_some_and(|until| now < until);
+            found.extend(match state.standing() {
+                Some(Standing::Member) if is_barred => Some(Standing::FormerMember),
+                standing => standing,
+            });
+        }
+        // In a peer-led group nobody judges themselves from an office.
+        let is_peer_led = group_row.as_ref().is_some_and(|(_, kind, _)| *kind == Kind::PeerLed);
+        if is_peer_led && found.iter().any(|standing| !standing.is_office() && *standing != Standing::FormerMember) {
+            found.retain(|standing| !standing.is_office());
+        }
+        found.sort_unstable();
+        found.dedup();
     }
     Ok(InGroup {
-        place: group.map(|(organization, kind, zone)| Place {
+        place: group_row.map(|(organization, kind, zone)| Place {
             organization,
             kind,
             zone,
             staff_second_factor: staff_second_factor.unwrap_or(false),
         }),
         standings: found,
-        member: member.map(|(id, _)| id),
+        member: member.map(|(id, ..)| id),
         second_factor,
+        bound_to,
     })
+}
+
+/// Minutes after the planned beginning of a session from which on its stewards stand in, while nobody has said that it is held:
+/// perhaps whoever was to facilitate it did not come.
+const NOBODY_CAME_MINUTES: i64 = 15;
+
+/// Whether a session waits for somebody to stand in.
+fn waits(connection: &mut Connection, group: Id, session: Option<Id>) -> Result<bool, Problem> {
+    let Some(session) = session else { return Ok(false) };
+    let now = connection.now;
+    let found: Option<Id> = sessions::table
+        .filter(sessions::id.eq(session))
+        .filter(sessions::group_id.eq(group))
+        .filter(sessions::starts_at.le(now.plus_minutes(-NOBODY_CAME_MINUTES)))
+        .filter(sessions::state.eq(Planned::Scheduled))
+        .select(sessions::id)
+        .first(connection.before_any_permit())
+        .optional()?;
+    Ok(found.is_some())
+}
+
+/// Whether somebody facilitates the group, or this session of it, at this moment; asked about no session, whether
+/// somebody facilitates any. Otherwise its stewards do.
+fn is_facilitated(
+    connection: &mut Connection,
+    group: Id,
+    session: Option<Id>,
+    windows: Windows,
+) -> Result<bool, Problem> {
+    let now = connection.now;
+    let hours = |hours: i32| i64::from(hours) * 60;
+    let finished = now.plus_minutes(-hours(windows.finishing_hours));
+    let suspended = suspensions::table
+        .filter(suspensions::account_id.eq(standings::account_id))
+        .filter(suspensions::organization_id.eq(standings::organization_id))
+        .filter(suspensions::until_at.is_null());
+    let mut terms = standings::table
+        .filter(standings::group_id.eq(group))
+        .filter(standings::standing.eq(Standing::Facilitator))
+        .into_boxed();
+    if session.is_some() {
+        terms = terms.filter(standings::session_id.is_null().or(standings::session_id.eq(session)));
+    }
+    let found: Option<Id> = terms
+        .filter(standings::from_at.le(now.plus_minutes(hours(windows.preparing_hours))))
+        // A term that was ended before it began.
+        .filter(standings::until_at.is_null().or(standings::until_at.gt(standings::from_at.nullable())))
+        .filter(
+            standings::until_at
+                .is_null()
+                .or(standings::until_at.gt(now))
+                .or(standings::cut_short.eq(false).and(standings::until_at.gt(finished))),
+        )
+        .filter(diesel::dsl::not(diesel::dsl::exists(suspended)))
+        .select(standings::id)
+        .first(connection.before_any_permit())
+        .optional()?;
+    Ok(found.is_some())
 }
 
 pub(super) fn in_organization(

@@ -1,6 +1,6 @@
 //! Offices in organizations and terms in groups: who holds them, from when until when, and how they end.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use diesel::{
     dsl::{auto_type, exists, not},
@@ -8,14 +8,17 @@ use diesel::{
 };
 
 use super::{
+    accounts,
     connection::Connection,
+    members as kept_members,
     permit::{Permit, concerns},
     schema::{groups, members, organizations, standings, suspensions},
     suspensions as kept_suspensions,
 };
 use crate::{
-    policy::{Kind, Reach, Standing, act, area},
+    policy::{Act, Kind, Reach, Standing, act, area},
     problem::Problem,
+    rules::{groups::State, terms::LONGEST_AFTER_HOURS},
     values::{Id, Moment},
 };
 
@@ -57,6 +60,9 @@ pub struct Term {
     /// Who co-signs what a trainee writes.
     #[diesel(column_name = supervisor_id)]
     pub supervisor: Option<Id>,
+    /// The one session that is led, where the term is bound to one.
+    #[diesel(column_name = session_id)]
+    pub session: Option<Id>,
     pub from_at: Moment,
     pub until_at: Option<Moment>,
     pub version: i32,
@@ -80,15 +86,32 @@ pub struct PersonStanding {
     pub until_at: Option<Moment>,
 }
 
+/// As whom a group knows somebody who leads it, or did.
+#[derive(Clone, Debug)]
+pub struct Named {
+    /// Where they belong to the group now.
+    pub member: Option<Id>,
+    /// In a peer-led group the name that they have there, or had; otherwise that of the account.
+    pub name: Option<String>,
+}
+
+/// Not ended before it began.
+#[auto_type]
+pub(super) fn has_length() -> _ {
+    standings::until_at.is_null().or(standings::until_at.gt(standings::from_at.nullable()))
+}
+
 /// Not ended at `at`; perhaps not begun either.
 #[auto_type]
-fn lasts_beyond(at: Moment) -> _ {
-    standings::until_at.is_null().or(standings::until_at.gt(at))
+pub(super) fn lasts_beyond(at: Moment) -> _ {
+    standings::until_at
+        .is_null()
+        .or(standings::until_at.gt(at).and(standings::until_at.gt(standings::from_at.nullable())))
 }
 
 /// The holder is suspended in the organization.
 #[auto_type]
-fn is_suspended() -> _ {
+pub(super) fn is_suspended() -> _ {
     exists(
         suspensions::table
             .filter(suspensions::account_id.eq(standings::account_id))
@@ -308,6 +331,32 @@ pub fn list_terms(connection: &mut Connection, permit: &Permit<act::ReadTerms>) 
         .load(connection.with(permit))?)
 }
 
+/// As whom the group knows these accounts.
+pub fn list_names<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    accounts: impl IntoIterator<Item = Id>,
+) -> Result<HashMap<Id, Named>, Problem> {
+    let accounts: Vec<Id> = accounts.into_iter().collect::<BTreeSet<_>>().into_iter().collect();
+    let group = permit.group();
+    let mut members = match permit.kind() {
+        Kind::PeerLed => kept_members::list_of_accounts(connection, permit, &[group], &accounts)?,
+        Kind::TherapistLed => HashMap::new(),
+    };
+    let guests = accounts.iter().copied().filter(|account| !members.contains_key(&(group, *account)));
+    let mut of_guests = accounts::list_names(connection, permit, guests)?;
+    Ok(accounts
+        .into_iter()
+        .map(|account| match members.remove(&(group, account)) {
+            Some(member) => {
+                let belongs = member.state.takes_a_place();
+                (account, Named { member: belongs.then_some(member.id), name: Some(member.name) })
+            }
+            None => (account, Named { member: None, name: of_guests.remove(&account) }),
+        })
+        .collect())
+}
+
 /// Ends a term at `until_at`, at the earliest now: what was done in it until now was done by right. A term that has
 /// not begun never begins.
 ///
@@ -334,37 +383,185 @@ pub fn end_term(
         .select(Term::as_select())
         .first(connection.with(permit))?;
     permit.reaches_author(term.account)?;
-    if term.until_at.is_some_and(|ended| ended <= now) {
+    if term.until_at.is_some_and(|ended| ended <= now || ended <= term.from_at) {
         return Err(Problem::Conflict("The term has ended already.".into()));
     }
     let until_at = until_at.max(now).max(term.from_at);
     if term.until_at.is_some_and(|agreed| until_at > agreed) {
         return Err(Problem::field("/until_at", "is later than the term's own end"));
     }
-    if term.standing.leads() && !is_covered(&list_other_leads(connection, permit, id)?, until_at, term.until_at) {
+    let is_needed = term.standing.leads() && term.session.is_none();
+    if is_needed && !is_covered(&list_other_leads(connection, permit, &term)?, until_at, term.until_at) {
         return Err(Problem::Conflict(
             "Nobody else leads this group for all of that time: invite another lead first.".into(),
         ));
     }
     diesel::update(standings::table.find(id))
-        .set((standings::until_at.eq(until_at), standings::version.eq(term.version + 1)))
+        .set((standings::until_at.eq(until_at), standings::cut_short.eq(true), standings::version.eq(term.version + 1)))
         .execute(connection.with(permit))?;
     term.until_at = Some(until_at);
     term.version += 1;
     Ok(term)
 }
 
+/// Refuses to let the caller go while a group or an organization would be left without the last of its stewards, leads,
+/// administrators or privacy officers. Locks all of those in which the caller has an office or leads until this
+/// transaction is over: of two who go at once, the second waits here, and then sees that the first has gone. Closed
+/// groups need nobody.
+///
+/// # Errors
+/// `Conflict` that says what to do first, and names no group.
+pub fn check_can_go(connection: &mut Connection, permit: &Permit<act::CloseAccount>) -> Result<(), Problem> {
+    let now = connection.now;
+    let own = standings::table
+        .filter(standings::account_id.eq(permit.account()))
+        .filter(standings::session_id.is_null())
+        .filter(lasts_beyond(now))
+        .filter(not(is_suspended()))
+        .order((standings::organization_id, standings::group_id, standings::id))
+        .select((
+            standings::organization_id,
+            standings::group_id,
+            standings::standing,
+            standings::from_at,
+            standings::until_at,
+        ));
+    let held: Vec<Held> = own.load(connection.with(permit))?;
+    for organization in distinct(held.iter().filter(|held| held.1.is_none()).map(|held| held.0)) {
+        diesel::update(organizations::table.find(organization))
+            .set(organizations::version.eq(organizations::version))
+            .execute(connection.with(permit))?;
+    }
+    for group in distinct(held.iter().filter(|(.., standing, _, _)| standing.leads()).filter_map(|held| held.1)) {
+        diesel::update(groups::table.find(group))
+            .set(groups::version.eq(groups::version))
+            .execute(connection.with(permit))?;
+    }
+    // Read again: what was waited for may have changed it.
+    let held: Vec<Held> = own.load(connection.with(permit))?;
+    for (organization, group, standing, from_at, until_at) in held {
+        match group {
+            None => {
+                let others: i64 = standings::table
+                    .filter(standings::organization_id.eq(organization))
+                    .filter(standings::standing.eq(standing))
+                    .filter(standings::account_id.ne(permit.account()))
+                    .filter(standings::from_at.le(now))
+                    .filter(lasts_beyond(now))
+                    .filter(not(is_suspended()))
+                    .count()
+                    .get_result(connection.with(permit))?;
+                if others == 0 {
+                    let last = if standing == Standing::Administrator { "administrator" } else { "privacy officer" };
+                    return Err(Problem::Conflict(format!(
+                        "You are the last {last} of an organization: invite another one first."
+                    )));
+                }
+            }
+            Some(group) if standing.leads() => {
+                let state: State = groups::table.find(group).select(groups::state).first(connection.with(permit))?;
+                let others: Vec<(Moment, Option<Moment>)> = standings::table
+                    .filter(standings::group_id.eq(group))
+                    .filter(standings::account_id.ne(permit.account()))
+                    .filter(standings::session_id.is_null())
+                    .filter(standings::standing.eq_any(in_place_of(standing)))
+                    .filter(lasts_beyond(now))
+                    .filter(not(is_suspended()))
+                    .select((standings::from_at, standings::until_at))
+                    .load(connection.with(permit))?;
+                if state != State::Closed && !is_covered(&others, now.max(from_at), until_at) {
+                    let last = if standing == Standing::Steward { "steward" } else { "lead" };
+                    return Err(Problem::Conflict(format!(
+                        "You are the last {last} of a group: invite another one, or close the group, first."
+                    )));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// A term or an office: organization, group, standing, `[from_at, until_at)`.
+type Held = (Id, Option<Id>, Standing, Moment, Option<Moment>);
+
+/// In order, so that two who lock the same ones never wait for each other.
+fn distinct(ids: impl Iterator<Item = Id>) -> BTreeSet<Id> {
+    ids.collect()
+}
+
+/// Ends all terms and offices of the caller now; those that have not begun never begin. Nothing is left to finish and
+/// nothing to read. [`check_can_go`] comes before.
+pub fn end_all_own(connection: &mut Connection, permit: &Permit<act::CloseAccount>) -> Result<(), Problem> {
+    let now = connection.now;
+    let own: Vec<Id> = standings::table
+        .filter(standings::account_id.eq(permit.account()))
+        // Those that ran out a while ago as well, where they still let somebody finish and read.
+        .filter(standings::until_at.is_null().or(standings::until_at.gt(now.plus_minutes(-LONGEST_AFTER_HOURS * 60))))
+        .select(standings::id)
+        .load(connection.with(permit))?;
+    cut_short(connection, permit, &own)
+}
+
+/// Ends these terms and offices now; those that have not begun never begin. Nothing is left to finish, nothing to read.
+fn cut_short<A: Act>(connection: &mut Connection, permit: &Permit<A>, ids: &[Id]) -> Result<(), Problem> {
+    let now = connection.now;
+    let these = || standings::table.filter(standings::id.eq_any(ids));
+    diesel::update(these().filter(standings::from_at.gt(now)))
+        .set(standings::until_at.eq(standings::from_at.nullable()))
+        .execute(connection.with(permit))?;
+    diesel::update(these().filter(lasts_beyond(now)))
+        .set(standings::until_at.eq(now))
+        .execute(connection.with(permit))?;
+    diesel::update(these())
+        .set((standings::cut_short.eq(true), standings::version.eq(standings::version + 1)))
+        .execute(connection.with(permit))?;
+    Ok(())
+}
+
+/// Ends the terms of an account that are bound to sessions of a group: they were given to a member.
+pub(super) fn end_bound<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    group: Id,
+    account: Id,
+) -> Result<(), Problem> {
+    let bound: Vec<Id> = standings::table
+        .filter(standings::account_id.eq(account))
+        .filter(standings::group_id.eq(group))
+        .filter(standings::session_id.is_not_null())
+        .filter(standings::cut_short.eq(false))
+        .select(standings::id)
+        .load(connection.with(permit))?;
+    cut_short(connection, permit, &bound)
+}
+
+/// Ends the terms that are bound to a session which will not be.
+pub(super) fn end_of_session(
+    connection: &mut Connection,
+    permit: &Permit<act::CancelSession>,
+    session: Id,
+) -> Result<(), Problem> {
+    let bound: Vec<Id> = standings::table
+        .filter(standings::session_id.eq(session))
+        .filter(standings::group_id.eq(permit.group()))
+        .select(standings::id)
+        .load(connection.with(permit))?;
+    cut_short(connection, permit, &bound)
+}
+
 /// When others lead the group, from now on.
 fn list_other_leads(
     connection: &mut Connection,
     permit: &Permit<act::EndTerm>,
-    except: Id,
+    term: &Term,
 ) -> Result<Vec<(Moment, Option<Moment>)>, Problem> {
     let now = connection.now;
     Ok(standings::table
         .filter(standings::group_id.eq(permit.group()))
-        .filter(standings::id.ne(except))
-        .filter(standings::standing.eq_any(leading()))
+        .filter(standings::id.ne(term.id))
+        .filter(standings::session_id.is_null())
+        .filter(standings::standing.eq_any(in_place_of(term.standing)))
         .filter(lasts_beyond(now))
         .filter(not(is_suspended()))
         .select((standings::from_at, standings::until_at))
@@ -387,6 +584,15 @@ fn is_covered(terms: &[(Moment, Option<Moment>)], from: Moment, until: Option<Mo
     until.is_some_and(|until| covered >= until)
 }
 
+/// Who can stand in somebody's place: in a steward's only another steward; a facilitator's gap falls back to the
+/// stewards.
+fn in_place_of(standing: Standing) -> Vec<Standing> {
+    match standing {
+        Standing::Steward => vec![Standing::Steward],
+        _ => leading(),
+    }
+}
+
 fn leading() -> Vec<Standing> {
     Standing::ALL.iter().copied().filter(|standing| standing.leads()).collect()
 }
@@ -404,6 +610,24 @@ pub fn live_leads<A: area::Group>(connection: &mut Connection, permit: &Permit<A
         .distinct()
         .order(standings::account_id)
         .load(connection.with(permit))?)
+}
+
+/// Whether the group's organization has a privacy officer now.
+pub fn has_privacy_officer(connection: &mut Connection, permit: &Permit<act::OpenGroup>) -> Result<bool, Problem> {
+    let now = connection.now;
+    let found: Option<Id> = standings::table
+        .filter(
+            standings::organization_id
+                .eq_any(groups::table.filter(groups::id.eq(permit.group())).select(groups::organization_id)),
+        )
+        .filter(standings::standing.eq(Standing::PrivacyOfficer))
+        .filter(standings::from_at.le(now))
+        .filter(lasts_beyond(now))
+        .filter(not(is_suspended()))
+        .select(standings::id)
+        .first(connection.with(permit))
+        .optional()?;
+    Ok(found.is_some())
 }
 
 /// Therapist and member of one group are disjoint.
@@ -427,6 +651,29 @@ pub fn check_no_term<A: area::Group>(
         Some(_) => Err(Problem::Conflict("This account leads or learns in that group.".into())),
         None => Ok(()),
     }
+}
+
+/// Moves the terms that are bound to a session along with it.
+pub fn follow_session(
+    connection: &mut Connection,
+    permit: &Permit<act::ChangeSession>,
+    session: Id,
+    from_at: Moment,
+    until_at: Moment,
+) -> Result<(), Problem> {
+    diesel::update(
+        standings::table
+            .filter(standings::session_id.eq(session))
+            .filter(standings::group_id.eq(permit.group()))
+            .filter(standings::cut_short.eq(false)),
+    )
+    .set((
+        standings::from_at.eq(from_at),
+        standings::until_at.eq(until_at),
+        standings::version.eq(standings::version + 1),
+    ))
+    .execute(connection.with(permit))?;
+    Ok(())
 }
 
 /// As what the account led the group at `at`; `None` when it did not.

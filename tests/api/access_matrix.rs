@@ -11,8 +11,10 @@ use expect_test::expect_file;
 use serde_json::json;
 
 use crate::{
+    feeds,
     harness::{Answer, Server},
     operations::{self, Operation},
+    referrals,
     scene::{Caller, Place, Record, Records, Scene, record_kind},
 };
 
@@ -50,9 +52,11 @@ fn verdict(operation: &Operation, caller: &Caller, place: Place) -> Verdict {
     if caller.standings.is_empty() {
         return Verdict::NotFound;
     }
+    let in_session = caller.in_session.iter().filter(|_| operation.parameters().contains(&"session"));
     let decided = caller
         .standings
         .iter()
+        .chain(in_session)
         .filter_map(|standing| decide(place.kind(), *standing, operation.action).map(|reach| (reach, *standing)));
     match decided.max_by_key(|(reach, _)| *reach) {
         Some((reach, standing)) => Verdict::Allowed(reach, Some(standing)),
@@ -162,7 +166,8 @@ impl Walk<'_> {
         let what = format!("{} {} as {} in {:?}", operation.method, operation.path, caller.column, self.place);
         let kind = record_kind(operation);
         let known = |records: &Records| kind.and_then(|kind| records.any(kind).map(|record| record.id.clone()));
-        let any = known(self.records).or_else(|| known(self.otherwise)).unwrap_or_default();
+        // A kind of the other kind of group: an id that is nowhere, and still a path.
+        let any = known(self.records).or_else(|| known(self.otherwise)).unwrap_or_else(|| Id::random().to_string());
         let refused = match verdict {
             Verdict::Unauthenticated => 401,
             Verdict::NotFound => 404,
@@ -210,9 +215,15 @@ impl Walk<'_> {
             }
             for name in operation.parameters() {
                 let elsewhere = self.elsewhere.any(name).map(|elsewhere| (name, elsewhere.id.as_str()));
-                if elsewhere.is_some() {
-                    hidden(self.send(operation, caller, &record, probe, elsewhere), probe);
+                if elsewhere.is_none() {
+                    continue;
                 }
+                let answer = self.send(operation, caller, &record, probe, elsewhere);
+                // Who leads one session stands here as less in front of any other, whether it is there or not.
+                if name == "session" && !caller.in_session.is_empty() && answer.status == 403 {
+                    continue;
+                }
+                hidden(answer, probe);
             }
         }
         let answer = self.send(operation, caller, &record, harmless(operation), None);
@@ -360,7 +371,8 @@ fn rows_of_oneself(scene: &Scene, operations: &[&Operation], cast: &[Caller], se
     for operation in operations {
         let ask = |caller: &Caller| {
             let (records, token) = own_sign_ins(scene, caller);
-            let caller = Caller { token, standings: Vec::new(), person: caller.person.clone(), ..*caller };
+            let (standings, in_session) = (Vec::new(), Vec::new());
+            let caller = Caller { token, standings, in_session, person: caller.person.clone(), ..*caller };
             let (server, place, elsewhere) = (&scene.world.server, Place::Organization, &nothing);
             Walk { server, id: String::new(), place, records: &records, otherwise: &nothing, elsewhere, seen }
                 .ask(operation, &caller)
@@ -370,7 +382,8 @@ fn rows_of_oneself(scene: &Scene, operations: &[&Operation], cast: &[Caller], se
     rows
 }
 
-/// Two new sign-ins of a caller, one to act with and one to end, beside one of somebody else.
+/// Two new sign-ins of a caller, one to act with and one to end, and a referral, beside those of somebody else; and a
+/// live feed.
 fn own_sign_ins(scene: &Scene, caller: &Caller) -> (Records, Option<String>) {
     let server = &scene.world.server;
     let mut records = Records::default();
@@ -378,7 +391,12 @@ fn own_sign_ins(scene: &Scene, caller: &Caller) -> (Records, Option<String>) {
     let is_foreign = caller.person.as_ref().is_some_and(|person| person.id == foreign.id);
     let other = if is_foreign { &scene.world.outsider } else { foreign };
     records.add("sign_in", &other.caller.sign_in.to_string(), None, Some(other.id));
+    let group = &scene.world.other.id;
+    let other = server.again(other);
+    records.add("referral", &referrals::not_answered(server, &other, group), None, Some(other.id));
+    feeds::add_records(server, &other, &mut records);
     let Some(person) = &caller.person else { return (records, caller.token.clone()) };
+    records.add("referral", &referrals::not_answered(server, &server.again(person), group), None, Some(person.id));
     let spare = server.sign_in(person.id);
     records.add("sign_in", &spare.sign_in.to_string(), None, Some(person.id));
     (records, Some(server.again(person).token))

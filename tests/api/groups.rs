@@ -4,6 +4,7 @@ use circlekeeper::values::Id;
 use serde_json::{Value, json};
 
 use crate::{
+    access_log::{literal, tamper},
     harness::{Answer, Person, Server},
     world::{self, Group, Member, World, accept, consent, member, move_to},
 };
@@ -82,6 +83,35 @@ fn count(answer: Answer) -> usize {
 
 fn in_days(server: &Server, days: i64) -> Value {
     json!({"until_at": server.db.clock.now().plus_days(days)})
+}
+
+#[test]
+fn no_group_opens_where_nobody_could_hear_of_a_breach_by_its_leads() {
+    let world = World::new();
+    let (server, organization) = (&world.server, world.organization);
+    let people = server.get(&world.administrator, &format!("/v1/organizations/{organization}/people?limit=200"));
+    let people = people.expect(200);
+    let officer = world.privacy_officer.id.to_string();
+    let officer = people["items"].as_array().unwrap().iter().find(|person| person["account"] == officer).unwrap();
+    let office = officer["standings"][0]["id"].as_str().unwrap();
+    let body = json!({
+        "kind": "peer_led", "title": "Mornings", "public_description": "Mornings.", "format": "in_person",
+        "language": "en", "zone": "UTC"
+    });
+    let groups = format!("/v1/organizations/{organization}/groups");
+    let id = server.post(&world.administrator, &groups, &body).made();
+    world::lead(server, &world.administrator, organization, &id, "steward", "Stu Steward");
+    let open = || {
+        let path = format!("/v1/groups/{id}");
+        let version = server.version(&world.administrator, &path);
+        server.change(&world.administrator, "POST", &format!("{path}/opening"), &version, &json!({}))
+    };
+    let id_of_office = literal(&server.location, office);
+    tamper(&server.location, &format!("UPDATE standings SET until_at = from_at WHERE id = {id_of_office}"));
+    let refused = open().expect(409);
+    assert!(refused["detail"].as_str().unwrap().contains("privacy officer"), "{refused}");
+    tamper(&server.location, &format!("UPDATE standings SET until_at = NULL WHERE id = {id_of_office}"));
+    open().expect(200);
 }
 
 #[test]
@@ -190,11 +220,11 @@ fn the_last_lead_cannot_go() {
 #[test]
 fn two_leads_who_name_later_days_leave_nobody_behind() {
     let world = World::new();
-    let (server, peer) = (&world.server, &world.peer);
-    let (first, second) = (term_of(server, peer, &peer.lead), term_of(server, peer, &peer.co_lead));
-    end_term(server, &peer.lead, peer, &first, &in_days(server, 10)).expect(204);
-    end_term(server, &peer.co_lead, peer, &second, &in_days(server, 20)).expect(409);
-    end_term(server, &peer.co_lead, peer, &second, &in_days(server, 5)).expect(409);
+    let (server, led) = (&world.server, &world.led);
+    let (first, second) = (term_of(server, led, &led.lead), term_of(server, led, &led.co_lead));
+    end_term(server, &led.lead, led, &first, &in_days(server, 10)).expect(204);
+    end_term(server, &led.co_lead, led, &second, &in_days(server, 20)).expect(409);
+    end_term(server, &led.co_lead, led, &second, &in_days(server, 5)).expect(409);
 }
 
 #[test]
@@ -594,4 +624,61 @@ fn a_code_counts_only_while_its_maker_could_make_it() {
         server.request("PUT", &path).token(&world.administrator.token).json(&json!({"reason": "Under review."}));
     suspended.send().expect(204);
     server.post(&world.outsider, "/v1/account/standings", &json!({"code": code})).refuses("/code");
+}
+
+#[test]
+fn in_a_peer_led_group_nobody_takes_a_name_that_is_somebody_elses() {
+    let world = World::new();
+    let (server, led, peer) = (&world.server, &world.led, &world.peer);
+    let rename = |who: &Person, group: &Group, member: &str, name: &str| {
+        let path = group.path(&format!("/members/{member}"));
+        let version = server.version(who, &path);
+        server.change(who, "PUT", &format!("{path}/name"), &version, &json!({"name": name}))
+    };
+    let invite = |name: &str| server.post(&peer.lead, &peer.path("/members"), &json!({"name": name}));
+    invite("Ari").expect(201);
+    let own = &peer.member;
+    // A member's, one who is invited, one who has left, a lead's: by whomever, and however it is typed.
+    for name in ["Peer Noor", " peer  NOOR", "ari", "Peer Goran", "Peer Colead"] {
+        rename(&own.person, peer, &own.id, name).refuses("/name");
+        rename(&peer.lead, peer, &own.id, name).refuses("/name");
+        invite(name).refuses("/name");
+    }
+    // One's own may change its letters, and what nobody uses any more is free.
+    rename(&own.person, peer, &own.id, "PEER Mira").expect(200);
+    rename(&own.person, peer, &own.id, "Finch").expect(200);
+    invite("Peer Mira").expect(201);
+    // Who leads may be called in the group as they are called elsewhere.
+    let invited = invite("Wren").expect(201);
+    accept(server, &peer.co_lead, invited["code"].as_str().unwrap());
+    rename(&peer.lead, peer, invited["id"].as_str().unwrap(), "Peer Colead").expect(200);
+    // In a therapist-led group nobody is reported by a name that two have.
+    rename(&led.member.person, led, &led.member.id, "Led Noor").expect(200);
+}
+
+#[test]
+fn nobody_tries_many_names_to_see_who_is_there() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let path = peer.path(&format!("/members/{}", peer.member.id));
+    let rename = |name: &str| {
+        let version = server.version(&peer.member.person, &path);
+        server.change(&peer.member.person, "PUT", &format!("{path}/name"), &version, &json!({"name": name})).status
+    };
+    let tried: Vec<u16> = (0..12).map(|_| rename("Peer Noor")).collect();
+    assert_eq!(tried.iter().filter(|status| **status == 422).count(), 11, "{tried:?}");
+    assert_eq!((tried[11], rename("Somebody new")), (429, 429));
+}
+
+#[test]
+fn of_two_who_are_invited_at_once_under_one_name_one_is() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let invited = [&peer.lead, &peer.co_lead]
+            .map(|who| scope.spawn(move || server.post(who, &peer.path("/members"), &json!({"name": "Ari"})).status));
+        invited.into_iter().map(|invited| invited.join().expect("an answer")).collect()
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [201, 422]);
 }

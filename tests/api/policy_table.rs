@@ -12,7 +12,10 @@ fn held(area: Area, kind: Kind) -> Vec<Standing> {
     let is_held = |standing: &&Standing| match (area, kind) {
         (Area::Public | Area::Account, _) => false,
         (Area::Organization, _) => standing.is_office() || standing.is_term(),
-        (Area::Group, Kind::TherapistLed) => **standing != Standing::Facilitator,
+        (Area::Group, Kind::TherapistLed) => !matches!(
+            standing,
+            Standing::Steward | Standing::Facilitator | Standing::FormerFacilitator | Standing::SessionFacilitator
+        ),
         (Area::Group, Kind::PeerLed) => {
             !matches!(standing, Standing::Therapist | Standing::CoTherapist | Standing::Trainee)
         }
@@ -42,9 +45,14 @@ fn table() -> Result<String, std::fmt::Error> {
          - **–**: refused. Somebody with no standing at all is not even told that the group exists.\n\
          - **logged**: a *yes* means that the access log keeps who did it, when, and on which standing, unless members\n  \
          did it with their own records. Refused attempts are kept for every action of an organization or a group.\n\n\
-         Somebody with two standings has the rights of each; one never widens the other.\n\n\
-         ## Without a standing\n\n",
+         Somebody with two standings has the rights of each; one never widens the other. In a peer-led group, though,\n\
+         whoever leads it or belongs to it has no rights there from an office.\n\n\
+         ## The standings\n\n",
     );
+    for &standing in Standing::ALL {
+        writeln!(text, "- **{}** {}.", shown(standing), standing.meaning())?;
+    }
+    text.push_str("\n## Without a standing\n\n");
     text.push_str("| action | what it lets somebody do | who |\n|---|---|---|\n");
     for action in in_area(Area::Public) {
         writeln!(text, "| {} | {} | everybody |", words(action), summaries(&operations, action))?;
@@ -63,8 +71,7 @@ fn table() -> Result<String, std::fmt::Error> {
 
 fn section(text: &mut String, operations: &[Operation], area: Area, kind: Kind) -> std::fmt::Result {
     let standings = held(area, kind);
-    let head: Vec<String> =
-        standings.iter().map(|standing| standing.as_str().replace("co_", "co-").replace('_', " ")).collect();
+    let head: Vec<String> = standings.iter().map(|standing| shown(*standing)).collect();
     writeln!(text, "| action | {} | logged | what it lets somebody do |", head.join(" | "))?;
     writeln!(text, "|---|{}---|---|", "---|".repeat(head.len()))?;
     for action in in_area(area) {
@@ -74,6 +81,10 @@ fn section(text: &mut String, operations: &[Operation], area: Area, kind: Kind) 
         writeln!(text, "| {name} | {cells} | {logged} | {summaries} |")?;
     }
     Ok(())
+}
+
+fn shown(standing: Standing) -> String {
+    standing.as_str().replace("co_", "co-").replace('_', " ")
 }
 
 fn cell(reach: Option<Reach>) -> &'static str {

@@ -7,8 +7,10 @@ use serde_json::{Value, json};
 
 use crate::{
     harness::{Answer, Person, Server},
+    meetings::{Evening, keep},
     operations::{Operation, operations},
     scene::{Records, Scene, Secrets, measure, text},
+    world::{accept, move_to},
 };
 
 /// Every address that can be read, with every id that there is in every place where an id can stand.
@@ -69,7 +71,12 @@ fn ids(records: &Records, name: &str, scene: &Scene) -> Vec<String> {
 fn whole(answer: &Answer) -> String {
     let headers = answer.headers.iter().filter(|(name, _)| name.as_str() != "date");
     let headers: Vec<String> = headers.map(|(name, value)| format!("{name}: {value:?}")).collect();
-    format!("{} {}\n{}", answer.status, headers.join("\n"), answer.text)
+    // When an export was made differs from one to the next, and tells nothing about anybody.
+    let text = match answer.text.strip_prefix("{\"exported_at\":") {
+        Some(rest) => rest.split_once(',').map_or(rest, |(_, rest)| rest),
+        None => &answer.text,
+    };
+    format!("{} {}\n{text}", answer.status, headers.join("\n"))
 }
 
 fn get_all(server: &Server, who: &Person, addresses: &[(Area, String)]) -> BTreeMap<String, String> {
@@ -238,4 +245,152 @@ fn a_member_counts_only_themselves() {
         assert_eq!(text(member), world.led.member.id, "{list}");
         assert!(body["next"].is_null(), "{list}: {body}");
     }
+}
+
+/// What each member of the peer-led group wrote: for nobody, for the facilitator, for the group.
+struct Written {
+    person: Person,
+    texts: [String; 3],
+}
+
+fn write_check_ins(scene: &Scene) -> Vec<Written> {
+    let (world, server) = (&scene.world, &scene.world.server);
+    let people = [&world.peer.member.person, &world.peer.second_member.person, &scene.therapist_and_member];
+    let written = people.map(|person| {
+        let texts = ["only_me", "facilitator", "group"].map(|visibility| {
+            let text = format!("Written for {visibility} {}.", Id::random());
+            let body = json!({"mood": "okay", "text": text, "visibility": visibility});
+            server.post(person, &world.peer.path("/check-ins"), &body).expect(201);
+            text
+        });
+        Written { person: person.clone(), texts }
+    });
+    written.into()
+}
+
+#[test]
+fn a_check_in_reaches_whom_its_author_chose_and_nobody_else() {
+    let scene = Scene::new();
+    let (world, server) = (&scene.world, &scene.world.server);
+    let written = write_check_ins(&scene);
+    let addresses = addresses(&scene, &operations());
+    let steward = world.peer.steward.as_ref().expect("a steward");
+    // How far each reader sees into what others wrote: not at all, the group's, the facilitator's as well.
+    let readers: [(&Person, usize); 9] = [
+        (&world.peer.member.person, 1),
+        (&world.peer.second_member.person, 1),
+        (&world.peer.lead, 2),
+        (&scene.two_hats, 2),
+        (steward, 0),
+        (&world.administrator, 0),
+        (&world.privacy_officer, 0),
+        (&world.peer.former_member.person, 0),
+        (&world.outsider, 0),
+    ];
+    for (reader, reach) in readers {
+        let seen: Vec<(String, String)> = get_all(server, reader, &addresses).into_iter().collect();
+        let reads = |text: &String| seen.iter().any(|(_, answer)| answer.contains(text));
+        for author in written.iter().filter(|author| author.person.id != reader.id) {
+            let [own, facilitators, groups] = &author.texts;
+            assert!(!reads(own), "{} reads what {} wrote for themselves", reader.name, author.person.name);
+            assert_eq!(reads(facilitators), reach == 2, "{} and what was for the facilitator", reader.name);
+            assert_eq!(reads(groups), reach >= 1, "{} and what was for the group", reader.name);
+            // A therapist's account is known to their own clinic.
+            let is_staff = author.person.id == scene.therapist_and_member.id;
+            for secret in [&author.person.sign_in_name, &author.person.id.to_string()] {
+                assert!(is_staff || !reads(secret), "{} reads {secret}", reader.name);
+            }
+        }
+    }
+    for author in &written {
+        let own = server.get(&author.person, &world.peer.path("/check-ins?limit=200")).text;
+        assert!(author.texts.iter().all(|text| own.contains(text)), "{own}");
+    }
+}
+
+/// An evening that was recorded under names, and corrected once.
+fn record_evening(scene: &Scene) -> String {
+    let (world, peer) = (&scene.world, &scene.world.peer);
+    keep(world, "named");
+    let evening = Evening::new(world);
+    let members = [&peer.member.id, &peer.second_member.id];
+    evening.record(4, &json!({"members": members})).expect(200);
+    let later = world.server.db.clock.now().plus_minutes(-80);
+    evening.record(5, &json!({"held_from": later, "members": members, "reason": "It began later."})).expect(200);
+    evening.session
+}
+
+#[test]
+fn no_member_of_a_peer_led_group_reads_whose_account_stands_behind_a_name() {
+    let mut scene = Scene::new();
+    let evening = record_evening(&scene);
+    scene.peer.add("session", &evening, None, None);
+    let (world, server, peer) = (&scene.world, &scene.world.server, &scene.world.peer);
+    let steward = peer.steward.as_ref().expect("a steward");
+    let [of_this_session, _, of_next_week] = &scene.session_facilitators;
+    // Whoever leads belongs here too, under a name of their own. One of them has left again.
+    for (person, name) in [(&peer.lead, "Finch"), (steward, "Wren"), (of_this_session, "Dove"), (of_next_week, "Robin")]
+    {
+        let invited = server.post(&peer.co_lead, &peer.path("/members"), &json!({"name": name})).expect(201);
+        accept(server, person, &text(&invited["code"]));
+        move_to(server, &peer.co_lead, &peer.id, &text(&invited["id"]), "active");
+        if name == "Robin" {
+            move_to(server, person, &peer.id, &text(&invited["id"]), "left");
+        }
+    }
+    let path = peer.path(&format!("/sessions/{evening}/attendances/{}/versions", peer.member.id));
+    let versions = |who: &Person| server.get(who, &path).expect(200)["items"].clone();
+    assert_eq!(versions(&peer.co_lead)[0]["recorded_by"], json!(peer.lead.id), "those who lead know it");
+    assert_eq!(versions(&peer.member.person)[0]["recorded_by"], Value::Null);
+    for reader in [steward, &peer.lead] {
+        for path in [format!("/members/{}", peer.member.id), format!("/members/{}", peer.second_member.id)] {
+            server.get(reader, &peer.path(&path)).expect(200);
+        }
+    }
+    let addresses = addresses(&scene, &operations());
+    let others = [&peer.lead, &peer.co_lead, steward, of_this_session, of_next_week, &scene.two_hats];
+    let others =
+        others.into_iter().chain([&scene.therapist_and_member, &peer.second_member.person, &peer.member.person]);
+    let others: Vec<&Person> = others.collect();
+    // The others are called here as their accounts are.
+    let renamed =
+        [&peer.lead, steward, of_this_session, of_next_week, &scene.therapist_and_member].map(|person| person.id);
+    for reader in [&peer.member.person, &peer.second_member.person, &peer.former_member.person] {
+        let seen = get_all(server, reader, &addresses);
+        for other in others.iter().filter(|other| other.id != reader.id) {
+            let mut secrets = vec![other.id.to_string(), other.sign_in_name.clone()];
+            secrets.extend(renamed.contains(&other.id).then(|| other.name.clone()));
+            for (address, answer) in &seen {
+                for secret in secrets.iter().filter(|secret| !address.contains(*secret)) {
+                    assert!(!answer.contains(secret), "{} reads {secret} at {address}:\n{answer}", reader.name);
+                }
+            }
+        }
+    }
+    // By the name in the group they are there, and those who run it find whose term it is.
+    let terms = |who: &Person| {
+        let terms = server.get(who, &peer.path("/terms")).expect(200);
+        terms["items"].as_array().expect("terms").clone()
+    };
+    for who in [&peer.member.person, of_this_session, &peer.co_lead, steward, &world.administrator] {
+        let names: Vec<Value> = terms(who).iter().map(|term| term["name"].clone()).collect();
+        // Robin's term was bound to a session, and went with the membership.
+        assert!(!names.contains(&json!("Robin")), "{names:?}");
+        for name in ["Finch", "Wren", "Dove", "Peer Colead"] {
+            assert!(names.contains(&json!(name)), "{name} in {names:?}");
+        }
+    }
+    let accounts = |who: &Person| -> Vec<Value> { terms(who).iter().map(|term| term["account"].clone()).collect() };
+    assert!(accounts(&peer.member.person).iter().all(Value::is_null));
+    assert!(terms(&peer.member.person).iter().any(|term| term["name"] == "Finch" && term["member"].is_string()));
+    for who in [&peer.co_lead, steward, &world.administrator] {
+        assert!(accounts(who).contains(&json!(peer.lead.id)), "{}", who.name);
+    }
+    // One's own term is one's own.
+    let shown: Vec<Value> = accounts(of_this_session).into_iter().filter(|account| !account.is_null()).collect();
+    assert_eq!(shown, [json!(of_this_session.id)]);
+    let offered = server.get(&peer.member.person, &peer.path("/offers")).expect(200);
+    assert_eq!(offered["items"][0]["from"], "Finch", "{offered}");
+    let log = server.get(&peer.member.person, "/v1/account/access-log?limit=200").expect(200);
+    assert!(log["items"].as_array().expect("entries").iter().any(|entry| entry["name"] == "Finch"), "{log}");
 }

@@ -9,13 +9,16 @@ use circlekeeper::{
         invitations::{self, Invited},
         organizations,
     },
-    values::Id,
+    values::{Id, Moment},
 };
 use serde_json::{Value, json};
 
 use crate::{
+    breaches, check_ins, feeds,
     harness::{Person, Server},
+    meetings,
     operations::Operation,
+    referrals, rota, topics, visits,
     world::{self, Group, Member, World},
 };
 
@@ -28,6 +31,8 @@ pub struct Scene {
     pub therapist_and_member: Person,
     /// Facilitator and member of the peer-led group.
     pub two_hats: Person,
+    /// Facilitators of one session each: of the first of the scene, of one last month, of one next week.
+    pub session_facilitators: [Person; 3],
     pub suspended_therapist: Person,
     pub suspended_facilitator: Person,
     pub led: Records,
@@ -56,6 +61,8 @@ pub struct Record {
     pub about: Option<Id>,
     /// Who wrote or holds it.
     pub by: Option<Id>,
+    /// Whose it is as well, whatever they are.
+    pub shared: Vec<Id>,
     /// Made to be used up.
     pub is_spare: bool,
 }
@@ -72,6 +79,18 @@ pub struct Caller {
     /// Whether the token counts.
     pub is_signed_in: bool,
     pub standings: Vec<Standing>,
+    /// What they are besides to the first session of the place's records.
+    pub in_session: Vec<Standing>,
+}
+
+/// What the tests of a subject put records of theirs into.
+pub struct Peers<'a> {
+    pub world: &'a World,
+    /// Active members with their ids, in the order of `people` in [`Scene::fill_peer`]: the group's first and second
+    /// member, one who will have left, one who is a therapist elsewhere, one who facilitates too.
+    pub members: Vec<(Person, String)>,
+    /// A session that was held today; it is the first of the records.
+    pub session: String,
 }
 
 /// The kind of the record that an operation's path ends in.
@@ -87,11 +106,35 @@ pub fn record_kind(operation: &Operation) -> Option<&str> {
 
 impl Records {
     pub fn add(&mut self, kind: &'static str, id: &str, about: Option<Id>, by: Option<Id>) {
-        self.0.entry(kind).or_default().push(Record { id: id.to_owned(), about, by, is_spare: false });
+        self.0.entry(kind).or_default().push(Record {
+            id: id.to_owned(),
+            about,
+            by,
+            shared: Vec::new(),
+            is_spare: false,
+        });
+    }
+
+    /// A record of several people: each of them has it as their own, and nobody else.
+    pub fn add_shared(&mut self, kind: &'static str, id: &str, shared: &[Id]) {
+        let shared = shared.to_vec();
+        self.0.entry(kind).or_default().push(Record {
+            id: id.to_owned(),
+            about: None,
+            by: None,
+            shared,
+            is_spare: false,
+        });
     }
 
     fn add_spare(&mut self, kind: &'static str, id: &str, by: Option<Id>) {
-        self.0.entry(kind).or_default().push(Record { id: id.to_owned(), about: None, by, is_spare: true });
+        self.0.entry(kind).or_default().push(Record {
+            id: id.to_owned(),
+            about: None,
+            by,
+            shared: Vec::new(),
+            is_spare: true,
+        });
     }
 
     pub fn all(&self, kind: &str) -> &[Record] {
@@ -100,7 +143,7 @@ impl Records {
 
     /// Whether records of a kind are somebody's; sessions and agreements, for instance, are the group's.
     pub fn is_personal(&self, kind: &str) -> bool {
-        self.all(kind).iter().any(|record| record.about.is_some() || record.by.is_some())
+        self.all(kind).iter().any(|record| record.about.is_some() || record.by.is_some() || !record.shared.is_empty())
     }
 
     /// A record for somebody who reaches all of them: a spare one where there is one.
@@ -110,18 +153,19 @@ impl Records {
 
     /// A record of one's own: about oneself as a member, by oneself as anybody else.
     pub fn own(&self, kind: &str, account: Id, standing: Standing) -> Option<&Record> {
-        self.all(kind).iter().find(|record| owner(record, standing) == Some(account))
+        self.all(kind).iter().find(|record| is_of(record, account, standing))
     }
 
     /// Another person's record; the newest, which nobody uses up before.
     pub fn foreign(&self, kind: &str, account: Id, standing: Standing) -> Option<&Record> {
-        let is_foreign = |record: &&Record| !record.is_spare && owner(record, standing) != Some(account);
+        let is_foreign = |record: &&Record| !record.is_spare && !is_of(record, account, standing);
         self.all(kind).iter().rev().find(is_foreign)
     }
 }
 
-fn owner(record: &Record, standing: Standing) -> Option<Id> {
-    if matches!(standing, Standing::Member | Standing::FormerMember) { record.about } else { record.by }
+fn is_of(record: &Record, account: Id, standing: Standing) -> bool {
+    let owner = if matches!(standing, Standing::Member | Standing::FormerMember) { record.about } else { record.by };
+    owner == Some(account) || record.shared.contains(&account)
 }
 
 impl Scene {
@@ -141,7 +185,7 @@ impl Scene {
         let two_hats = server.account("Tia Twohats");
         let invited = server.post(&world.peer.lead, &world.peer.path("/terms"), &json!({"standing": "facilitator"}));
         world::accept(server, &two_hats, invited.expect(201)["code"].as_str().expect("a code"));
-        join(server, &world.peer, &two_hats, "Tia Twohats");
+        join(server, &world.peer, &two_hats, "Tia");
         let suspended = |group: &Group, standing: &str, name: &str| {
             let person = world::lead(server, &world.administrator, world.organization, &group.id, standing, name);
             let path = format!("/v1/organizations/{}/people/{}/suspension", world.organization, person.id);
@@ -160,6 +204,7 @@ impl Scene {
         let mut scene = Scene {
             foreign_administrator,
             therapist_and_member: therapist_and_member.clone(),
+            session_facilitators: std::array::from_fn(|_| two_hats.clone()),
             two_hats,
             suspended_therapist,
             suspended_facilitator,
@@ -285,6 +330,9 @@ impl Scene {
             .send()
             .expect(200);
         add_terms(server, led, &mut records);
+        referrals::add_records(&self.world, led, &self.world.outsider, &mut records);
+        feeds::add_records(server, &led.member.person, &mut records);
+        breaches::add_led_records(&self.world, &mut records);
         world::move_to(server, &led.lead, &led.id, &led.former_member.id, "left");
         self.led = records;
     }
@@ -304,11 +352,13 @@ impl Scene {
             &self.therapist_and_member,
             &self.two_hats,
         ];
-        let session = text(&world::plan(server, &peer.lead, &peer.id)["id"]);
+        let began = server.db.clock.now().plus_minutes(-90);
+        let session = text(&plan_at(server, &peer.lead, &peer.id, began, 180)["id"]);
         let path = peer.path(&format!("/sessions/{session}"));
         let version = server.version(&peer.lead, &path);
         server.change(&peer.lead, "POST", &format!("{path}/holding"), &version, &json!({})).expect(200);
         records.add("session", &session, None, None);
+        let mut joined = Vec::new();
         for person in people {
             let own = server.get(person, &peer.path("/signatures"));
             assert_eq!(own.status, 200, "{}", own.text);
@@ -316,10 +366,30 @@ impl Scene {
             let signed = server.post(person, &signing, &json!({})).expect(201);
             records.add("signature", &text(&signed["id"]), Some(person.id), None);
             records.add("member", &text(&signed["member"]), Some(person.id), None);
+            joined.push((person.clone(), text(&signed["member"])));
         }
         assert!(members["items"].as_array().is_some_and(|items| items.len() == people.len()), "{members}");
+        let now = server.db.clock.now();
+        self.session_facilitators = [("Today", 0), ("Lastmonth", -30), ("Nextweek", 7)].map(|(name, days)| {
+            let id = match days {
+                0 => session.clone(),
+                days => text(&plan_at(server, &peer.lead, &peer.id, now.plus_days(days), 60)["id"]),
+            };
+            let person = server.account(&format!("Fin {name}"));
+            let body = json!({"standing": "facilitator", "session": id});
+            let invited = server.post(&peer.lead, &peer.path("/terms"), &body).expect(201);
+            world::accept(server, &person, invited["code"].as_str().expect("a code"));
+            person
+        });
+        let peers = Peers { world: &self.world, members: joined, session };
+        rota::add_records(&peers, &mut records);
+        meetings::add_records(&peers, &mut records);
+        visits::add_records(&peers, &mut records);
+        check_ins::add_records(&peers, &mut records);
+        topics::add_records(&peers, &mut records);
+        breaches::add_records(&peers, &mut records);
         add_terms(server, peer, &mut records);
-        world::move_to(server, &peer.lead, &peer.id, &peer.former_member.id, "left");
+        world::leave(server, &peer.former_member, &peer.id);
         self.peer = records;
     }
 
@@ -356,6 +426,7 @@ impl Scene {
                     member: None,
                     standing: Standing::PrivacyOfficer,
                     supervisor: None,
+                    session: None,
                     from_at: None,
                     until_at: None,
                 };
@@ -405,6 +476,11 @@ impl Scene {
             records.add(kind, &text(&items["items"][0]["id"]), None, None);
         }
         add_terms(server, other, &mut records);
+        // Of its sender's own, in their account.
+        let sender = &self.world.led.lead;
+        let referral = referrals::add_records(&self.world, other, sender, &mut records);
+        self.led.add("referral", &referral, None, Some(sender.id));
+        breaches::add_other_records(&self.world, &mut records);
         self.other = records;
     }
 
@@ -441,6 +517,7 @@ impl Scene {
             _ => (&world.led, true),
         };
         let here = |standing: Standing| vec![standing];
+        let [of_this_session, of_last_month, of_next_week] = &self.session_facilitators;
         let lead = if is_led { Standing::Therapist } else { Standing::Facilitator };
         let co_lead = if is_led { Standing::CoTherapist } else { Standing::Facilitator };
         let name = |led: &'static str, peer: &'static str| if is_led { led } else { peer };
@@ -470,6 +547,15 @@ impl Scene {
             ));
             if !is_led {
                 cast.push(signed_in("facilitator and member", &self.two_hats, two_hats));
+                if let Some(steward) = &group.steward {
+                    cast.push(signed_in("steward", steward, here(Standing::Steward)));
+                }
+                let mut of_session =
+                    signed_in("facilitator of this session", of_this_session, here(Standing::SessionFacilitator));
+                of_session.in_session = here(Standing::Facilitator);
+                cast.push(of_session);
+                cast.push(signed_in("facilitator of last month", of_last_month, Vec::new()));
+                cast.push(signed_in("facilitator of next week", of_next_week, Vec::new()));
             }
             cast.push(signed_in("member", &group.member.person, here(Standing::Member)));
             cast.push(signed_in("second member", &group.second_member.person, here(Standing::Member)));
@@ -478,7 +564,14 @@ impl Scene {
         }
         cast.push(signed_in("outsider", &world.outsider, Vec::new()));
         // Those whose token does not count would otherwise have every right that a lead has.
-        let nobody = |column, token| Caller { column, person: None, token, is_signed_in: false, standings: Vec::new() };
+        let nobody = |column, token| Caller {
+            column,
+            person: None,
+            token,
+            is_signed_in: false,
+            standings: Vec::new(),
+            in_session: Vec::new(),
+        };
         cast.push(nobody("no token", None));
         cast.push(nobody("expired token", Some(expired(&world.server, &group.lead))));
         cast.push(nobody("signed out", Some(signed_out(&world.server, &group.lead))));
@@ -488,13 +581,16 @@ impl Scene {
     /// Nobody stands in what does not exist.
     pub fn cast_of_nothing(&self, place: Place) -> Vec<Caller> {
         let mut cast = self.cast(place);
-        cast.iter_mut().for_each(|caller| caller.standings.clear());
+        for caller in &mut cast {
+            caller.standings.clear();
+            caller.in_session.clear();
+        }
         cast
     }
 }
 
 impl Scene {
-    /// Somebody who may do this in the therapist-led group or the organization, and a path to a record that is there.
+    /// Somebody who may do this in a group or the organization, and a path to a record that is there.
     pub fn allowed(&self, operation: &Operation) -> (Person, String) {
         let (world, id) = (&self.world, |id: Id| id.to_string());
         let candidates = [
@@ -503,12 +599,31 @@ impl Scene {
             (&world.privacy_officer, Standing::PrivacyOfficer),
             (&world.led.member.person, Standing::Member),
         ];
-        let decided = candidates.iter().find_map(|(person, standing)| {
-            decide(Kind::TherapistLed, *standing, operation.action).map(|reach| (*person, *standing, reach))
-        });
-        let (person, standing, reach) = decided.unwrap_or((&world.led.lead, Standing::Therapist, Reach::Own));
-        let records = if operation.area == Area::Organization { &self.organization } else { &self.led };
+        let peers = [
+            (&world.peer.lead, Standing::Facilitator),
+            (world.peer.steward.as_ref().expect("a steward"), Standing::Steward),
+            (&world.administrator, Standing::Administrator),
+            (&world.privacy_officer, Standing::PrivacyOfficer),
+            (&world.peer.member.person, Standing::Member),
+        ];
+        let decided = |kind: Kind, candidates: &[(&Person, Standing)]| {
+            candidates.iter().find_map(|(person, standing)| {
+                let reach = decide(kind, *standing, operation.action)?;
+                Some(((*person).clone(), *standing, reach))
+            })
+        };
+        let in_led = decided(Kind::TherapistLed, &candidates);
+        let is_of_peers = in_led.is_none() && operation.area == Area::Group;
+        let in_peer = decided(Kind::PeerLed, &peers).filter(|_| is_of_peers);
+        let (person, standing, reach) =
+            in_led.or(in_peer).unwrap_or((world.led.lead.clone(), Standing::Therapist, Reach::Own));
+        let records = match operation.area {
+            Area::Organization => &self.organization,
+            _ if is_of_peers => &self.peer,
+            _ => &self.led,
+        };
         let path = operation.path_with(|name| match name {
+            "group" if is_of_peers => world.peer.id.clone(),
             "group" => world.led.id.clone(),
             "organization" => id(world.organization),
             "instrument" => "phq-9".into(),
@@ -519,7 +634,7 @@ impl Scene {
                 record.id.clone()
             }
         });
-        (person.clone(), path)
+        (person, path)
     }
 }
 
@@ -546,7 +661,7 @@ pub fn measure(member: Option<&str>, first: i32) -> Value {
 
 fn signed_in(column: &'static str, person: &Person, standings: Vec<Standing>) -> Caller {
     let (person, token) = (Some(person.clone()), Some(person.token.clone()));
-    Caller { column, person, token, is_signed_in: true, standings }
+    Caller { column, person, token, is_signed_in: true, standings, in_session: Vec::new() }
 }
 
 fn expired(server: &Server, person: &Person) -> String {
@@ -560,6 +675,13 @@ fn signed_out(server: &Server, person: &Person) -> String {
     let path = format!("/v1/sign-ins/{}", again.caller.sign_in);
     server.request("DELETE", &path).token(&again.token).send().expect(204);
     again.token
+}
+
+/// Plans a session of so many minutes at a moment.
+pub fn plan_at(server: &Server, lead: &Person, group: &str, at: Moment, minutes: i32) -> Value {
+    let local = at.timestamp().to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string();
+    let body = json!({"starts_local": local, "zone": "UTC", "minutes": minutes});
+    server.post(lead, &format!("/v1/groups/{group}/sessions"), &body).expect(201)
 }
 
 fn join(server: &Server, group: &Group, person: &Person, name: &str) -> String {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use circlekeeper::{
     config::ServerConfig,
+    identity::hash_of,
     store::{backup, connection::Location, sealing::Masters},
 };
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use serde_json::{Value, json};
 use crate::{
     access_log::{literal, tamper},
     harness::{Answer, Server, masters},
+    leaving::{bytes, found},
     world::World,
 };
 
@@ -419,4 +421,27 @@ fn kept_answers_to_a_retry_open_only_for_their_own_key() {
          WHERE key = 'kept-key-2'",
     );
     does_not_open(&send("kept-key-2", "Two."));
+}
+
+#[test]
+fn what_was_sent_cannot_be_guessed_from_what_is_kept_for_a_retry() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let rules = json!({"purpose": "ground_rules", "title": "Rules", "text": "What is said here stays here."});
+    let agreement = server.post(&peer.lead, &peer.path("/agreements"), &rules).made();
+    let who = &peer.member.person;
+    server.post(who, &peer.path(&format!("/agreements/{agreement}/signatures")), &json!({})).expect(201);
+    let path = peer.path("/check-ins");
+    let body = json!({"mood": "low"});
+    let send = |body: &Value| server.request("POST", &path).token(&who.token).key("check-in-0001").json(body).send();
+    let first = send(&body).made();
+    // Whoever holds the file and guesses what was said has no way to see that they are right.
+    let mut guessed = hash_of(&format!("POST {path}"));
+    guessed.extend(hash_of(&body.to_string()));
+    let guessed = bytes(&server.location, &guessed);
+    let hits = format!("SELECT key AS line FROM idempotent_answers WHERE request_hash = {guessed}");
+    assert_eq!(found(&server.location, &hits), Vec::<String>::new());
+    assert_eq!(found(&server.location, "SELECT key AS line FROM idempotent_answers"), ["check-in-0001"]);
+    assert_eq!(send(&body).made(), first);
+    send(&json!({"mood": "good"})).refuses("Idempotency-Key");
 }

@@ -7,7 +7,10 @@ use circlekeeper::store::{
 use circlekeeper::{policy::Standing, values::Id};
 use serde_json::{Value, json};
 
-use crate::harness::{Person, Server};
+use crate::{
+    access_log::{literal, tamper},
+    harness::{Person, Server},
+};
 
 /// Everybody, and the two groups that they stand around.
 pub struct World {
@@ -31,6 +34,8 @@ pub struct Group {
     /// Only in a therapist-led group.
     pub trainee: Option<Person>,
     pub former_lead: Person,
+    /// Only in a peer-led group.
+    pub steward: Option<Person>,
     pub member: Member,
     pub second_member: Member,
     pub former_member: Member,
@@ -96,7 +101,8 @@ pub fn accept(server: &Server, person: &Person, code: &str) -> Value {
     server.post(person, "/v1/account/standings", &json!({"code": code})).expect(201)
 }
 
-fn invite(server: &Server, organization: Id, standing: Standing) -> String {
+/// A code for an office.
+pub fn invite(server: &Server, organization: Id, standing: Standing) -> String {
     server.write(move |connection| {
         let invited = Invited {
             organization,
@@ -104,6 +110,7 @@ fn invite(server: &Server, organization: Id, standing: Standing) -> String {
             member: None,
             standing,
             supervisor: None,
+            session: None,
             from_at: None,
             until_at: None,
         };
@@ -156,6 +163,18 @@ pub fn move_to(server: &Server, by: &Person, group: &str, member: &str, state: &
     server.change(by, "POST", &format!("{path}/moves"), &version, &json!({"state": state})).expect(201);
 }
 
+/// A member goes by themselves.
+pub fn leave(server: &Server, member: &Member, group: &str) {
+    move_to(server, &member.person, group, &member.id, "left");
+}
+
+/// Puts a member of a peer-led group into a state that nobody else may put them in over HTTP, but a decision of the
+/// group, or their own word.
+pub fn put_into(server: &Server, member: &Member, state: &str) {
+    let id = literal(&server.location, &member.id);
+    tamper(&server.location, &format!("UPDATE members SET state = '{state}', version = version + 1 WHERE id = {id}"));
+}
+
 /// A published consent that every member of the list has signed.
 pub fn consent(server: &Server, lead: &Person, group: &str, members: &[&Member]) {
     let agreement = server
@@ -199,6 +218,7 @@ fn group(server: &Server, organization: Id, administrator: &Person, kind: &str, 
         .json(&json!({}))
         .send()
         .expect(204);
+    let steward = (!is_led).then(|| new_lead("steward", format!("{prefix} Steward")));
     let trainee = is_led.then(|| {
         let person = server.account(&format!("{prefix} Trainee"));
         let body = json!({"standing": "trainee", "supervisor": first_lead.id});
@@ -213,6 +233,16 @@ fn group(server: &Server, organization: Id, administrator: &Person, kind: &str, 
     if is_led {
         consent(server, &first_lead, &id, &[&one, &two, &gone]);
     }
-    move_to(server, &first_lead, &id, &gone.id, "left");
-    Group { id, lead: first_lead, co_lead, trainee, former_lead, member: one, second_member: two, former_member: gone }
+    leave(server, &gone, &id);
+    Group {
+        id,
+        lead: first_lead,
+        co_lead,
+        trainee,
+        former_lead,
+        steward,
+        member: one,
+        second_member: two,
+        former_member: gone,
+    }
 }

@@ -1,0 +1,188 @@
+//! Leaving quietly: what is counted of those who have gone, what stays and why, and how an export is written as CSV.
+
+use std::{borrow::Cow, collections::BTreeMap};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::Refusal;
+
+/// The dimensions of a check-in that are summed, each 0 to 10.
+const DIMENSIONS: [&str; 5] = ["connection", "hope", "confidence", "belonging", "shame"];
+
+/// How many said something, and what it adds up to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sum {
+    pub n: i64,
+    pub sum: i64,
+}
+
+/// Counts and sums over check-ins of one visibility.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    pub check_ins: i64,
+    /// Those in which somebody passed.
+    pub passes: i64,
+    /// How often each mood was named.
+    pub moods: BTreeMap<String, i64>,
+    pub dimensions: BTreeMap<String, Sum>,
+}
+
+/// A group's totals by the visibility of the check-ins: what only its author read never enters a sum of what the group
+/// read. The maps are ordered, so that the same totals are always written alike.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct GroupTotals(pub BTreeMap<String, Totals>);
+
+impl GroupTotals {
+    /// Counts one check-in. What was not said adds nothing: missing is never zero.
+    pub fn count(&mut self, visibility: &str, check_in: &Value) {
+        let totals = self.0.entry(visibility.to_owned()).or_default();
+        totals.check_ins += 1;
+        totals.passes += i64::from(check_in["pass"] == true);
+        if let Some(mood) = check_in["mood"].as_str() {
+            *totals.moods.entry(mood.to_owned()).or_default() += 1;
+        }
+        for dimension in DIMENSIONS {
+            if let Some(value) = check_in[dimension].as_i64() {
+                let sum = totals.dimensions.entry(dimension.to_owned()).or_default();
+                sum.n += 1;
+                sum.sum += value;
+            }
+        }
+    }
+
+    pub fn add(&mut self, other: &GroupTotals) {
+        for (visibility, others) in &other.0 {
+            let totals = self.0.entry(visibility.clone()).or_default();
+            totals.check_ins += others.check_ins;
+            totals.passes += others.passes;
+            for (mood, n) in &others.moods {
+                *totals.moods.entry(mood.clone()).or_default() += n;
+            }
+            for (dimension, other) in &others.dimensions {
+                let sum = totals.dimensions.entry(dimension.clone()).or_default();
+                sum.n += other.n;
+                sum.sum += other.sum;
+            }
+        }
+    }
+}
+
+/// Nothing brings back what is erased: whoever asks says that they know.
+pub fn check_understood(understood: bool) -> Result<(), Refusal> {
+    if understood {
+        return Ok(());
+    }
+    Err(Refusal::field("/understood", "has to be true: nothing brings the records back, so take your export first"))
+}
+
+/// What stays after an erasure, and why. The same words for everybody, so that they tell nothing about anyone: whether
+/// somebody has a clinical record, or is the subject of a report that they have not been told of, does not show.
+pub const KEPT: [(&str, &str); 9] = [
+    (
+        "clinical_records",
+        "Records of therapist-led groups are kept as long as the law asks. Once the account is closed, no account \
+         leads to them: they keep the membership's own id.",
+    ),
+    ("decisions", "What a group decided stays, with how many could vote, and without your name."),
+    ("head_counts", "How many were at a meeting never named anybody."),
+    ("sums", "Counts and sums over check-ins stay as they were: nothing in them leads to a person."),
+    ("texts", "Topics and tips that you gave the group stay as texts that belong to nobody."),
+    (
+        "terms",
+        "Who led a group and when, and what was recorded as its lead or for an organization (sessions, licences, \
+         reports handled or made, suspensions), is kept under the account's id, which names nobody once the account \
+         is closed. Process notes of a closed account are kept and open to nobody.",
+    ),
+    (
+        "access_log",
+        "Entries of the access log form a chain that cannot be changed, and are kept for six years. They hold ids and \
+         no names: the membership's, of what others did with your records; the account's, which is the same in every \
+         group, of what you did as a lead or for an organization and of what you were refused. What you did as a \
+         member is not among them.",
+    ),
+    (
+        "open_cases",
+        "While a report under a group's rules is open, the bare link to whom it is about stays until it is closed, \
+         whether or not there is one. What a report says stays with its case.",
+    ),
+    (
+        "retries_and_backups",
+        "Answers that others may ask for again are gone within a day. Older backups do not open what was yours, \
+         where their keys are kept apart and replaced by the newest.",
+    ),
+];
+
+/// A value as a cell of a spreadsheet: one that a program would take for a formula begins with an apostrophe
+/// (OWASP, CSV Injection).
+pub fn cell(value: &str) -> Cow<'_, str> {
+    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{value}").into() } else { value.into() }
+}
+
+/// One line of an export as a tidy table: which part, which record of it, when, which field, and its value.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Line {
+    pub section: String,
+    /// From 1 within its section.
+    pub record: usize,
+    /// The record's own time; empty where it has none.
+    pub at: String,
+    pub field: String,
+    pub value: String,
+}
+
+/// The fields that say when a record was, the most telling first.
+const TIMES: [&str; 14] = [
+    "at",
+    "taken_at",
+    "occurred_at",
+    "recorded_at",
+    "starts_at",
+    "signed_at",
+    "from_at",
+    "sent_at",
+    "started_at",
+    "received_at",
+    "made_at",
+    "proposed_on",
+    "given_on",
+    "from_on",
+];
+
+/// The lines of one part of an export. A field that holds fields is written with a dot, and null as nothing at all.
+pub fn lines(section: &str, part: &Value) -> Vec<Line> {
+    let records = match part {
+        Value::Array(records) => records.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let mut lines = Vec::new();
+    for (index, record) in records.iter().enumerate() {
+        let at = TIMES.iter().find_map(|name| record[*name].as_str()).unwrap_or_default();
+        let mut fields = Vec::new();
+        flatten(String::new(), record, &mut fields);
+        lines.extend(fields.into_iter().map(|(field, value)| Line {
+            section: section.to_owned(),
+            record: index + 1,
+            at: cell(at).into_owned(),
+            field: cell(&field).into_owned(),
+            value: cell(&value).into_owned(),
+        }));
+    }
+    lines
+}
+
+fn flatten(name: String, value: &Value, fields: &mut Vec<(String, String)>) {
+    let below = |part: &str| if name.is_empty() { part.to_owned() } else { format!("{name}.{part}") };
+    match value {
+        Value::Null => {}
+        Value::Object(parts) => parts.iter().for_each(|(part, value)| flatten(below(part), value, fields)),
+        Value::Array(items) => {
+            for (index, value) in items.iter().enumerate() {
+                flatten(below(&(index + 1).to_string()), value, fields);
+            }
+        }
+        Value::String(text) => fields.push((name, text.clone())),
+        other => fields.push((name, other.to_string())),
+    }
+}
