@@ -1,5 +1,6 @@
 //! The demo: a believable year of a clinic, on a fresh embedded database, made by asking the server as its people would.
 
+mod circle;
 mod course;
 
 use std::{cell::Cell, net::SocketAddr, path::PathBuf, pin::Pin, rc::Rc};
@@ -15,6 +16,7 @@ use jiff::{ToSpan, Zoned};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
+use self::circle::Circle;
 use self::course::{ENTRIES, EVENINGS, FORMER, FORMER_ITEMS, Item, MEMBERS, Member, PASSWORD};
 use crate::{
     config::ServerConfig,
@@ -39,7 +41,6 @@ const LAST_WEEK: i64 = 11;
 const CANCELLED_WEEK: i64 = 6;
 const FOUNDED_WEEK: i64 = -41;
 const FORMER_WEEKS: std::ops::Range<i64> = -38..-30;
-const PEERS_BEGIN_WEEK: i64 = -20;
 const BEGIN_WEEK: i64 = -3;
 /// Days that the token for API tools lives.
 const TOKEN_DAYS: i64 = 30;
@@ -61,11 +62,14 @@ pub struct Story {
     own_member: String,
     other_member: String,
     token: String,
+    stewards_token: String,
 }
 
 impl Story {
     pub fn told(&self, address: SocketAddr) -> String {
-        let Story { group, session, session_version, recording, own_member, other_member, token, .. } = self;
+        let Story {
+            group, session, session_version, recording, own_member, other_member, token, stewards_token, ..
+        } = self;
         let base = format!("http://{address}");
         let width = self.sign_ins.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
         let people: String = self.sign_ins.iter().map(|(name, about)| format!("  {name:width$}  {about}\n")).collect();
@@ -110,8 +114,9 @@ curl -s -H "authorization: Bearer $OWN" {base}/v1/account/progress; echo
 # 5. Try the record of another member: 404, as if there were nobody.
 curl -s -H "authorization: Bearer $OWN" {base}/v1/groups/{group}/members/{other_member}/attendances; echo
 
-For API tools, signed in as the therapist for {TOKEN_DAYS} days:
+For API tools, signed in for {TOKEN_DAYS} days as the therapist, and as a steward who is a member as well:
 token (fuzz): {token}
+token (peer): {stewards_token}
 
 Ctrl-C stops the demo and removes its database."#
         )
@@ -208,6 +213,15 @@ impl House {
     /// The clock shows the real time again, to the millisecond.
     fn return_to_now(&self) {
         self.shift(-self.shifted.get());
+    }
+
+    /// What the clock will show again in the end.
+    fn real_now(&self) -> Moment {
+        Moment(self.db.clock.now().0 - self.shifted.get())
+    }
+
+    fn travel_to(&self, to: Moment) {
+        self.shift(to.0 - self.db.clock.now().0);
     }
 
     /// Half past six, in the group's zone, on the group's weekday of a week.
@@ -387,7 +401,7 @@ struct Year<'a> {
     /// The accounts of [`MEMBERS`].
     people: Vec<Person>,
     former: Option<Former>,
-    peers: Option<Peers>,
+    circle: Option<Circle<'a>>,
     group: String,
     consent: String,
     /// The memberships of [`MEMBERS`], once they are in the group.
@@ -403,13 +417,6 @@ struct Year<'a> {
 struct Former {
     group: String,
     members: Vec<String>,
-}
-
-/// The peer-led group.
-struct Peers {
-    group: String,
-    facilitators: [Person; 2],
-    others: [Person; 2],
 }
 
 impl<'a> Year<'a> {
@@ -441,7 +448,7 @@ impl<'a> Year<'a> {
             privacy_officer,
             people,
             former: None,
-            peers: None,
+            circle: None,
             group: String::new(),
             consent: String::new(),
             members: vec![None; MEMBERS.len()],
@@ -456,7 +463,6 @@ impl<'a> Year<'a> {
             _ if week == FORMER_WEEKS.start - 1 => self.begin_former_course()?,
             _ if FORMER_WEEKS.contains(&week) => self.hold_former_course(week)?,
             _ if week == FORMER_WEEKS.end => self.end_former_course()?,
-            PEERS_BEGIN_WEEK => self.begin_peer_group()?,
             BEGIN_WEEK => self.begin_group()?,
             -1 => self.welcome_members()?,
             CANCELLED_WEEK => self.cancel_session()?,
@@ -464,8 +470,12 @@ impl<'a> Year<'a> {
             LAST_WEEK => self.plan_last_sessions()?,
             _ => {}
         }
-        if week > PEERS_BEGIN_WEEK && week % 2 != 0 && week < LAST_WEEK {
-            self.hold_peer_session(week)?;
+        if week == circle::FIRST_WEEK {
+            let of_both = [("Finch", &self.people[course::ARI]), ("Fay", &self.people[course::FARAH])];
+            self.circle = Some(Circle::begin(self.house, &self.administrator, self.organization, of_both)?);
+        }
+        if let Some(circle) = self.circle.as_mut().filter(|_| week < LAST_WEEK) {
+            circle.live_through(week)?;
         }
         Ok(())
     }
@@ -539,61 +549,6 @@ impl<'a> Year<'a> {
             house.move_to(leads, group, member, &json!({"state": "completed"}))?;
         }
         house.change(leads, Method::POST, &format!("/v1/groups/{group}"), "/closing", &Value::Null).map(drop)
-    }
-
-    fn begin_peer_group(&mut self) -> Result<(), Problem> {
-        let (house, by) = (self.house, &self.administrator);
-        house.travel(PEERS_BEGIN_WEEK, 0)?;
-        let group = house.post(
-            by,
-            &format!("/v1/organizations/{}/groups", self.organization),
-            &json!({
-                "kind": "peer_led", "title": "Evening Circle", "conditions": ["depression"], "format": "in_person",
-                "public_description": "People who know low seasons meet every other week. Free, no sign-up.",
-                "place": "Harbour Street Library, reading room", "language": "en", "zone": ZONE, "open_to_joining": true
-            }),
-        )?;
-        let group = group.id();
-        let robin = house.person("Robin Vale", "robin.vale", "facilitator of the peer-led group")?;
-        let sky = house.person("Sky Alder", "sky.alder", "facilitator of the peer-led group")?;
-        for facilitator in [&robin, &sky] {
-            house.appoint(by, &group, facilitator, &json!({"standing": "facilitator"}))?;
-        }
-        house.open_group(&robin, &group)?;
-        let rules = house.post(
-            &robin,
-            &format!("/v1/groups/{group}/agreements"),
-            &json!({
-                "purpose": "ground_rules", "title": "Our ground rules",
-                "text": "We speak of ourselves. We ask before we advise. What we hear we try to keep here; nobody can \
-                         promise it. Passing is always an answer."
-            }),
-        )?;
-        let nico = house.person("Nico", "nico.bell", "member of the peer-led group")?;
-        let wren = house.person("Wren", "wren.hall", "member of the peer-led group")?;
-        for (name, person) in [("Finch", &self.people[course::ARI]), ("Nico", &nico), ("Wren", &wren)] {
-            house.member(&robin, &group, name, Some(person), &["active"])?;
-            house.post(person, &format!("/v1/groups/{group}/agreements/{}/signatures", rules.id()), &json!({}))?;
-        }
-        self.peers = Some(Peers { group, facilitators: [robin, sky], others: [nico, wren] });
-        Ok(())
-    }
-
-    /// The peers meet two days after the clinic's group.
-    fn hold_peer_session(&self, week: i64) -> Result<(), Problem> {
-        const TWO_DAYS: i64 = 2 * 24 * 60;
-        let Some(Peers { group, facilitators, .. }) = &self.peers else { return Ok(()) };
-        let (house, by) = (self.house, &facilitators[week.rem_euclid(4) as usize / 2]);
-        let starts = house.evening_of(week)?.checked_add(2.days()).map_err(out_of_time)?;
-        house.travel(week, TWO_DAYS)?;
-        let local = starts.strftime("%Y-%m-%dT%H:%M").to_string();
-        let plan = json!({"title": "Circle", "starts_local": local, "minutes": 75});
-        let session = house.post(by, &format!("/v1/groups/{group}/sessions"), &plan)?.id();
-        house.travel(week, TWO_DAYS + 140)?;
-        let from = moment(&starts);
-        let held = json!({"held_from": from, "held_until": from.plus_minutes(75)});
-        let path = format!("/v1/groups/{group}/sessions/{session}");
-        house.change(by, Method::POST, &path, "/holding", &held).map(drop)
     }
 
     fn begin_group(&mut self) -> Result<(), Problem> {
@@ -767,20 +722,15 @@ impl<'a> Year<'a> {
         Ok(())
     }
 
-    /// Session 11 was last evening and waits to be recorded; session 12 and the peers' next one are to come.
+    /// Session 11 was last evening and waits to be recorded; session 12 is to come, and the circle has just met.
     fn plan_last_sessions(&mut self) -> Result<(), Problem> {
         let (house, group, by) = (self.house, &self.group, &self.therapist);
         house.travel(LAST_WEEK, -3 * 24 * 60)?;
         let last = house.plan(by, group, LAST_WEEK, "Session 11", agenda(EVENINGS[10].items))?;
         let end = house.plan(by, group, LAST_WEEK + 1, "Session 12", agenda(EVENINGS[11].items))?;
         self.next = vec![last, end];
-        if let Some(Peers { group, facilitators, .. }) = &self.peers {
-            for ahead in [9, 23] {
-                let starts = house.evening.checked_add(ahead.days()).map_err(out_of_time)?;
-                let local = starts.strftime("%Y-%m-%dT%H:%M").to_string();
-                let plan = json!({"title": "Circle", "starts_local": local, "minutes": 75});
-                house.post(&facilitators[0], &format!("/v1/groups/{group}/sessions"), &plan)?;
-            }
+        if let Some(circle) = &self.circle {
+            circle.plan_last()?;
         }
         Ok(())
     }
@@ -795,8 +745,9 @@ impl<'a> Year<'a> {
         let mut people = vec![&self.therapist, &self.co_therapist, &self.trainee, &self.administrator];
         people.push(&self.privacy_officer);
         people.extend(&self.people);
-        if let Some(Peers { facilitators, others, .. }) = &self.peers {
-            people.extend(facilitators.iter().chain(others));
+        if let Some(circle) = &self.circle {
+            // Those who belong to both groups are among the clinic's members already.
+            people.extend(circle.people().filter(|person| self.people.iter().all(|known| known.id != person.id)));
         }
         for person in &people {
             house.ask(person, Method::DELETE, "/v1/sign-ins", None, &Value::Null)?;
@@ -809,7 +760,11 @@ impl<'a> Year<'a> {
             recording,
             own_member: of(course::ARI),
             other_member: of(course::BEA),
-            token: self.token_for_tools()?,
+            token: self.token_for_tools(&self.therapist)?,
+            stewards_token: self
+                .circle
+                .as_ref()
+                .map_or(Ok(String::new()), |circle| self.token_for_tools(circle.sky()))?,
             group: self.group,
         })
     }
@@ -845,9 +800,9 @@ impl<'a> Year<'a> {
         ))
     }
 
-    /// A token of the therapist that outlives a long run of a tool.
-    fn token_for_tools(&self) -> Result<String, Problem> {
-        let (house, account) = (self.house, self.therapist.id);
+    /// A token that outlives a long run of a tool.
+    fn token_for_tools(&self, who: &Person) -> Result<String, Problem> {
+        let (house, account) = (self.house, who.id);
         house.return_to_now();
         let caller = house.system.block_on(house.db.write(move |connection| {
             let lifetimes = Lifetimes { idle_minutes: TOKEN_DAYS * 24 * 60, longest_hours: TOKEN_DAYS * 24 };

@@ -87,6 +87,9 @@ struct DemoArgs {
     /// Address and port to listen on; port 0 takes a free one
     #[arg(long, env = "CIRCLEKEEPER_BIND", default_value = "127.0.0.1:8080")]
     bind: std::net::SocketAddr,
+    /// A PostgreSQL database to fill instead of an embedded one; it must be empty, and is yours to drop afterwards
+    #[arg(long)]
+    database_url: Option<String>,
 }
 
 #[derive(Subcommand)]
@@ -288,14 +291,19 @@ fn run_demo(args: &DemoArgs) -> Outcome {
 }
 
 fn serve_demo(args: &DemoArgs, directory: &Path) -> Outcome {
+    let embedded = format!("sqlite:{}", directory.join("demo.db").display());
     let store = StoreConfig {
-        database_url: format!("sqlite:{}", directory.join("demo.db").display()),
+        database_url: args.database_url.clone().unwrap_or(embedded),
         connections: 8,
         master_key_file: None,
-        master_key: None,
+        // The key is gone with the demo: nobody has to be told where it is.
+        master_key: Some(Masters::generate().into()),
     };
-    // The key goes with the demo's database: nobody has to be told where it is.
-    let (masters, _) = store.masters()?;
+    let masters = store.kept_masters()?;
+    // Whoever names a database by mistake must find in it what they left there.
+    if !migrations::is_untouched(&store.location()).map_err(inside)? {
+        return Err("the demo fills an empty database, and this one is not".into());
+    }
     migrations::run(&store.location()).map_err(inside)?;
     let db = Db::open(&store.location(), masters, Clock::default()).map_err(inside)?;
     // Nobody who reads the docs beside it should have to sign in again.

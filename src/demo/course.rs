@@ -250,6 +250,7 @@ pub const ARI: usize = 0;
 pub const BEA: usize = 1;
 pub const DORA: usize = 3;
 pub const EMIL: usize = 4;
+pub const FARAH: usize = 5;
 pub const GUS: usize = 6;
 pub const HANA: usize = 7;
 
@@ -316,7 +317,7 @@ pub const MEMBERS: [Member; 8] = [
     Member {
         name: "Farah",
         sign_in_name: "farah.amin",
-        about: "member: improves with a setback",
+        about: "member: improves with a setback; also in the peer-led group",
         attendance: "OAAAEAAAOA",
         phq_9: [17, 16, 14, 13, 13, 12, 16, 13, 11, 9],
         gad_7: [6, 5, 5, 7, 4],
