@@ -237,8 +237,6 @@ fn record(
     let held = Held { from: request.held_from, until: request.held_until };
     check_holding(session.state, held.from, Some(held.until), connection.now)?;
     check_recordable(session.starts_at, held.until, connection.now)?;
-    let was_recorded = meetings::find_heads(connection, permit, session.id)?.is_some();
-    check_reason(was_recorded, request.reason.is_some())?;
     // First of all writes: of two who record from one version, the second waits here and is told to read again.
     let holding = Holding {
         held_from: held.from,
@@ -247,6 +245,9 @@ fn record(
         recording: Recording::Complete,
     };
     sessions::update_holding(connection, permit, session, &holding)?;
+    // Only now: before, the count of whoever was first would be taken for one that this one means to correct.
+    let was_recorded = meetings::find_heads(connection, permit, session.id)?.is_some();
+    check_reason(was_recorded, request.reason.is_some())?;
     let (heads, ticked) =
         (request.heads.get(), Ticked { members: request.members.0, pseudonyms: request.pseudonyms.0 });
     let there = tick(connection, permit, session, held, ticked, was_recorded)?;
