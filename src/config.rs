@@ -10,7 +10,10 @@ use std::{
 use clap::Args;
 use secrecy::SecretString;
 
-use crate::store::{connection::Location, sealing::Masters};
+use crate::{
+    rules::instruments::Registry,
+    store::{connection::Location, sealing::Masters},
+};
 
 /// Where the record is kept, and under which key.
 #[derive(Args, Clone, Debug)]
@@ -117,6 +120,10 @@ pub struct ServerConfig {
     /// Origins of browser clients that may call the API, separated by commas; none when not said
     #[arg(long, env = "CIRCLEKEEPER_ORIGINS", value_delimiter = ',')]
     pub origins: Vec<String>,
+    /// Folder of text packs, one JSON file for an instrument whose licence keeps its text out of this program; only the
+    /// built-in texts when not said
+    #[arg(long, env = "CIRCLEKEEPER_INSTRUMENT_TEXTS", value_name = "DIR")]
+    pub instrument_texts: Option<PathBuf>,
     /// Log as JSON lines instead of text; CIRCLEKEEPER_LOG says how much (error, warn, info, debug)
     #[arg(long, env = "CIRCLEKEEPER_LOG_JSON")]
     pub log_json: bool,
@@ -134,7 +141,43 @@ impl Default for ServerConfig {
             hashing: None,
             trusted_proxies: Vec::new(),
             origins: Vec::new(),
+            instrument_texts: None,
             log_json: false,
         }
     }
+}
+
+impl ServerConfig {
+    /// The instruments that the server shows: the built-in ones, with the texts of the folder that was named.
+    ///
+    /// # Errors
+    /// One line that names the file, and the item or option in it, for the first pack that is refused. A folder without
+    /// any pack is refused too: it was named for a reason.
+    pub fn instruments(&self) -> Result<Registry, String> {
+        let Some(folder) = &self.instrument_texts else {
+            return Ok(Registry::built_in().clone());
+        };
+        let packs = read_packs(folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        if packs.is_empty() {
+            return Err(format!("{}: holds no text pack, that is no file that ends in .json", folder.display()));
+        }
+        let packs: Vec<(String, String)> =
+            packs.into_iter().map(|(path, content)| (path.display().to_string(), content)).collect();
+        Registry::built_in().with_texts(&packs).map_err(|error| error.to_string())
+    }
+}
+
+/// The JSON files of a folder, by name. Others, such as a licence beside them, are left alone.
+fn read_packs(folder: &Path) -> io::Result<Vec<(PathBuf, String)>> {
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<_>>()?;
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    paths.sort();
+    let read = |path: PathBuf| {
+        let content = fs::read_to_string(&path).map_err(|error| {
+            io::Error::new(error.kind(), format!("{}: {error}", path.file_name().unwrap_or_default().display()))
+        })?;
+        Ok((path, content))
+    };
+    paths.into_iter().map(read).collect()
 }

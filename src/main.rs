@@ -130,6 +130,8 @@ fn run(command: Command) -> Outcome {
         Command::Demo(args) => run_demo(&args),
         Command::Serve { store, server } => {
             log_to_stderr(server.log_json);
+            // Before anything is opened or made: a pack that is refused stops the start and leaves nothing behind.
+            server.instruments()?;
             let db = open(&store)?;
             serve(db, &server, |address| println!("listening on http://{address}"))
         }

@@ -158,6 +158,7 @@ actions! {
         ReadOrganization, ChangeOrganization, InviteOfficer, ReadInvitations, RevokeInvitation,
         ReadPeople, SuspendPerson, EndOffice, RecordLicence, VerifyLicence, ReadLicences,
         CreateGroup, ListGroups, ReadAccessLog, ReadTemplates, WriteTemplate,
+        ReadOutcomeReport, ReadDisclosures,
     }
     Group {
         ReadGroup, ChangeGroup, OpenGroup, CloseGroup,
@@ -179,6 +180,11 @@ actions! {
         ReadSessionRecord, WriteSessionRecord, SignSessionRecord, CosignSessionRecord,
         ReadProgressEntries, WriteProgressEntry, SignProgressEntry, CosignProgressEntry, ReleaseProgressEntry,
         ReadProcessNotes, WriteProcessNote,
+        ReadRisks, AcknowledgeRisk, AssessRisk, AssignRisk,
+        ReadPreparation, ReviewMember,
+        ReadProgress, ReadGroupProgress, ReadGroupOutcomes,
+        ReadGoals, AgreeGoal, RateGoal, SetHomework, ReportHomework,
+        ExportMemberRecord, ExportGroupRecord,
     }
 }
 
@@ -244,6 +250,11 @@ impl Action {
                 | ReadSharedCheckIns
                 | ReadMeasures
                 | ReadProgressEntries
+                | ReadRisks
+                | ReadPreparation
+                | ReadGroupProgress
+                | ReadGoals
+                | ExportGroupRecord
                 | RecordSession
                 | RecordMeasure
         )
@@ -294,6 +305,9 @@ pub fn decide(kind: Kind, standing: Standing, action: Action) -> Option<Reach> {
         ReadAccessLog         => both([ N, A,   N, N, N,   N, N, N, N,   N, N ]),
         ReadTemplates         => both([ N, N,   A, A, A,   N, N, N, N,   N, N ]),
         WriteTemplate         => both([ N, N,   A, A, A,   N, N, N, N,   N, N ]),
+
+        ReadOutcomeReport     => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadDisclosures       => both([ N, A,   N, N, N,   N, N, N, N,   N, N ]),
 
         // Group, its people            ad pr   th co tr   st fa ff sf   me fm
         ReadGroup             => both([ A, N,   A, A, A,   A, A, A, A,   A, N ]),
@@ -377,6 +391,25 @@ pub fn decide(kind: Kind, standing: Standing, action: Action) -> Option<Reach> {
         ReadMeasures => therapist_led([ N, N,   A, A, A,   N, N, N, N,   O, O ]),
         RecordMeasure => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, N ]),
         CorrectMeasure => therapist_led([ N, N, A, A, N,   N, N, N, N,   N, N ]),
+
+
+        // Group, what became of it     ad pr   th co tr   st fa ff sf   me fm
+        ReadRisks     => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N ]),
+        AcknowledgeRisk => therapist_led([ N, N, A, A, A,  N, N, N, N,   N, N ]),
+        AssessRisk    => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N ]),
+        AssignRisk    => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N ]),
+        ReadPreparation => therapist_led([ N, N, A, A, A,  N, N, N, N,   N, N ]),
+        ReviewMember  => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N ]),
+        ReadProgress  => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, O ]),
+        ReadGroupProgress => therapist_led([ N, N, A, A, A, N, N, N, N,  N, N ]),
+        ReadGroupOutcomes     => both([ N, N,   A, A, A,   A, A, N, N,   N, N ]),
+        ReadGoals     => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, O ]),
+        AgreeGoal     => therapist_led([ N, N,  A, A, N,   N, N, N, N,   O, N ]),
+        RateGoal      => therapist_led([ N, N,  A, A, N,   N, N, N, N,   O, N ]),
+        SetHomework   => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N ]),
+        ReportHomework => therapist_led([ N, N, A, A, A,   N, N, N, N,   O, N ]),
+        ExportMemberRecord => therapist_led([ N, N, A, A, N, N, N, N, N, N, N ]),
+        ExportGroupRecord => therapist_led([ N, N, A, N, N, N, N, N, N,  N, N ]),
 
         // Group, its notes             ad pr   th co tr   st fa ff sf   me fm
         ReadSessionRecord => therapist_led([ N, N,    A, A, A, N, N, N, N, N, N ]),

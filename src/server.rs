@@ -28,6 +28,7 @@ use crate::{
         command::{BODY_LIMIT, weight},
         operation::{Api, Document},
     },
+    rules::instruments::Registry,
     store::{
         connection::Db,
         sign_ins::{self, Lifetimes},
@@ -54,6 +55,7 @@ pub struct Parts {
     lifetimes: Data<Lifetimes>,
     proxies: Data<TrustedProxies>,
     guesses: Data<Guesses>,
+    instruments: Data<Registry>,
 }
 
 impl Parts {
@@ -71,7 +73,14 @@ impl Parts {
             lifetimes: Data::new(Lifetimes { idle_minutes: config.idle_minutes, longest_hours: config.sign_in_hours }),
             proxies: Data::new(TrustedProxies(config.trusted_proxies.clone())),
             guesses: Data::new(Guesses::default()),
+            instruments: Data::new(Registry::built_in().clone()),
         }
+    }
+
+    /// Shows these instruments in place of the built-in ones.
+    #[must_use]
+    pub fn showing(self, instruments: Registry) -> Parts {
+        Parts { instruments: Data::new(instruments), ..self }
     }
 
     /// Registers everything that a client can ask, and how a request that cannot be read is answered.
@@ -83,6 +92,7 @@ impl Parts {
             .app_data(self.lifetimes.clone())
             .app_data(self.proxies.clone())
             .app_data(self.guesses.clone())
+            .app_data(self.instruments.clone())
             .app_data(PayloadConfig::new(BODY_LIMIT))
             .app_data(PathConfig::default().error_handler(|_, _| Problem::NotFound.into()))
             .app_data(QueryConfig::default().error_handler(|error, _| unreadable_query(&error).into()));
@@ -114,7 +124,8 @@ fn cores() -> usize {
 
 /// Begins to listen. The returned server runs until it is stopped; then it finishes the requests that are under way.
 pub fn start(db: Db, config: &ServerConfig) -> std::io::Result<Running> {
-    let parts = Parts::new(&db, config);
+    let instruments = config.instruments().map_err(std::io::Error::other)?;
+    let parts = Parts::new(&db, config).showing(instruments);
     let guesses = parts.guesses.clone();
     let origins = config.origins.clone();
     recorder();

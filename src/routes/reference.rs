@@ -1,6 +1,6 @@
 //! Reference: what everybody may read without signing in: instruments, techniques, crisis lines.
 
-use actix_web::web::{Path, Query};
+use actix_web::web::{Data, Path, Query};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -73,8 +73,8 @@ pub fn register(api: &mut Api) {
         .also(422);
 }
 
-async fn list_instruments() -> Answer {
-    let items = Registry::built_in()
+async fn list_instruments(instruments: Data<Registry>) -> Answer {
+    let items = instruments
         .all()
         .iter()
         .map(|instrument| InstrumentSummary {
@@ -87,8 +87,8 @@ async fn list_instruments() -> Answer {
     Reply::ok(&Instruments { items })
 }
 
-async fn read_instrument(path: Path<String>) -> Answer {
-    let instrument = Registry::built_in().current(&path).ok_or(Problem::NotFound)?;
+async fn read_instrument(instruments: Data<Registry>, path: Path<String>) -> Answer {
+    let instrument = instruments.current(&path).ok_or(Problem::NotFound)?;
     let file =
         serde_json::to_value(instrument).map_err(|_| Problem::Internal("an instrument cannot be written".into()))?;
     Reply::ok(&InstrumentFile { file })

@@ -1,9 +1,53 @@
 //! Instruments: the worked examples of every file, what the loader refuses, and the clinical traps.
 
+mod properties;
+mod schema;
+mod table;
+mod texts;
+
 use circlekeeper::rules::instruments::*;
 use serde_json::{Value, json};
 
-const IDS: [&str; 9] = ["audit-c", "gad-2", "gad-7", "pc-ptsd-5", "pcl-5", "phq-2", "phq-4", "phq-8", "phq-9"];
+use crate::world::World;
+
+const IDS: [&str; 36] = [
+    "asrm",
+    "audit",
+    "audit-c",
+    "barc-10",
+    "bsl-23",
+    "ces-d",
+    "core-10",
+    "dass-21",
+    "dast-10",
+    "eat-26",
+    "ede-q",
+    "gad-2",
+    "gad-7",
+    "gse",
+    "hrql-4",
+    "isi",
+    "k10",
+    "k6",
+    "oci-r",
+    "pc-ptsd-5",
+    "pcl-5",
+    "peg",
+    "phq-15",
+    "phq-2",
+    "phq-4",
+    "phq-8",
+    "phq-9",
+    "pswq",
+    "qpr-15",
+    "rosenberg",
+    "scoff",
+    "swemwbs",
+    "ucla-3",
+    "who-5",
+    "whodas-12",
+    "wsas",
+];
 
 // ---- the built-in files ----
 
@@ -25,14 +69,29 @@ fn every_built_in_file_loads_and_its_worked_examples_score_as_they_say() {
 fn worked_examples_reach_both_ends_every_band_edge_every_cut_off_and_a_missing_answer() {
     for instrument in Registry::built_in().all() {
         let scores: Vec<i32> = instrument.golden.iter().filter_map(|golden| golden.expect.score).collect();
-        let reached = |points: i32| {
-            assert!(scores.contains(&(points * 1000)), "{}: no worked example with {points} points", instrument.id);
+        let reached = |points: Points| {
+            let shown = scores.contains(&points.thousandths());
+            assert!(shown, "{}: no worked example with {points} points", instrument.id);
         };
-        reached(instrument.range.min);
-        reached(instrument.range.max);
+        if instrument.scoring != (Scoring::SubscalesOnly {}) {
+            reached(instrument.range.min);
+            reached(instrument.range.max);
+        }
         for band in &instrument.bands {
+            // A mean has steps of its own: it may jump over an edge.
+            if instrument.scoring == (Scoring::Mean {}) {
+                let id = Some(band.id.as_str());
+                assert!(instrument.golden.iter().any(|golden| golden.expect.band.as_deref() == id), "{}", band.id);
+                continue;
+            }
             reached(band.from);
             reached(band.to);
+        }
+        for subscale in &instrument.subscales {
+            for band in &subscale.bands {
+                let is_shown = |golden: &Golden| golden.expect.subscale_bands.get(&subscale.id) == Some(&band.id);
+                assert!(instrument.golden.iter().any(is_shown), "{} {}", subscale.id, band.id);
+            }
         }
         for cut_off in &instrument.cut_offs {
             for wanted in [Some(true), Some(false), None] {
@@ -50,7 +109,7 @@ fn worked_examples_reach_both_ends_every_band_edge_every_cut_off_and_a_missing_a
 fn a_licence_that_keeps_the_text_out_leaves_no_text_in_the_file() {
     for instrument in Registry::built_in().all() {
         let ships = instrument.licence.class == LicenceClass::A;
-        assert_eq!(instrument.instructions.is_some(), ships);
+        assert!(ships || instrument.instructions.is_none());
         for item in &instrument.items {
             assert_eq!(item.text.is_some(), ships, "{}", item.id);
             for option in instrument.options(item) {
@@ -75,11 +134,11 @@ fn an_instrument_survives_being_written_and_read_again() {
 
 #[test]
 fn trap_1_missing_is_never_zero() {
-    for instrument in Registry::built_in().all() {
+    for instrument in with_a_total() {
         let scored: Vec<&str> = instrument.scored_items().map(|i| i.id.as_str()).collect();
         let lacking = usize::from(instrument.missing.allowed()) + 1;
         for declined in [false, true] {
-            let mut answers = all_at(instrument, top(instrument));
+            let mut answers = at_most_points(instrument);
             for id in scored.iter().take(lacking) {
                 answers.0.remove(*id);
                 if declined {
@@ -126,12 +185,12 @@ fn trap_2_declining_is_an_answer_and_no_item_is_forced() {
 
 #[test]
 fn trap_3_each_instrument_has_its_own_missing_rule() {
-    for instrument in Registry::built_in().all() {
-        let mut answers = all_at(instrument, 1);
+    for instrument in with_a_total() {
+        let mut answers = at_most_points(instrument);
         let last = instrument.scored_items().last().unwrap().id.clone();
         answers.0.remove(&last);
         let outcome = score(instrument, &answers).unwrap();
-        let prorates = instrument.id == "phq-9";
+        let prorates = ["core-10", "gse", "phq-9"].contains(&instrument.id.as_str());
         assert_eq!(outcome.score.is_some(), prorates, "{}", instrument.id);
         assert_eq!(outcome.prorated, prorates, "{}", instrument.id);
     }
@@ -239,8 +298,8 @@ fn phq_9_prorating_follows_the_published_formula() {
 #[test]
 fn phq_9_bands_and_cut_off_follow_kroenke_2001() {
     let phq_9 = built_in("phq-9");
-    let starts: Vec<i32> = phq_9.bands.iter().map(|band| band.from).collect();
-    assert_eq!(starts, [0, 5, 10, 15, 20]);
+    let starts: Vec<Points> = phq_9.bands.iter().map(|band| band.from).collect();
+    assert_eq!(starts, [0, 5, 10, 15, 20].map(Points::whole));
     let name = |points: i32| phq_9.band(points * 1000).map(|band| band.id.as_str());
     assert_eq!(name(4), Some("minimal"));
     assert_eq!(name(20), Some("severe"));
@@ -293,7 +352,8 @@ fn pcl_5_needs_an_index_event_and_keeps_two_parameter_sets_for_reliable_change()
     assert!(pcl_5.index_event.is_some());
     let reliable: Vec<&ChangeRule> =
         pcl_5.changes.iter().filter(|change| change.kind == ChangeKind::Reliable).map(|change| &change.rule).collect();
-    let (first, second) = (ChangeRule::Points { at_least: 15 }, ChangeRule::Points { at_least: 18 });
+    let points = |points| ChangeRule::Points { at_least: Points::whole(points) };
+    let (first, second) = (points(15), points(18));
     assert_eq!(reliable, [&first, &second]);
 }
 
@@ -327,6 +387,157 @@ fn audit_c_has_a_cut_off_for_men_and_a_lower_one_for_women() {
     let applies = |id| audit_c.cut_off(id).unwrap().applies_to;
     assert_eq!(applies("screen-women-3"), AppliesTo::Women);
     assert_eq!(applies("screen-men-4"), AppliesTo::Men);
+}
+
+#[test]
+fn reversed_items_count_the_other_way_round_and_the_answer_is_kept_as_given() {
+    let reversed = |id: &str| -> Vec<&str> {
+        built_in(id).items.iter().filter(|item| item.reverse).map(|item| item.id.as_str()).collect()
+    };
+    assert_eq!(reversed("pswq"), ["pswq.1", "pswq.3", "pswq.8", "pswq.10", "pswq.11"]);
+    assert_eq!(reversed("ces-d"), ["ces-d.4", "ces-d.8", "ces-d.12", "ces-d.16"]);
+    assert_eq!(reversed("core-10"), ["core-10.2", "core-10.3"]);
+    assert_eq!(reversed("dast-10"), ["dast-10.3"]);
+    // The same answer everywhere: 16 × 5 would be 80; five of them count 1.
+    assert_eq!(score(built_in("pswq"), &all_at(built_in("pswq"), 5)).unwrap().score, Some(60_000));
+    assert_eq!(score(built_in("ces-d"), &all_at(built_in("ces-d"), 0)).unwrap().score, Some(12_000));
+    assert_eq!(score(built_in("rosenberg"), &all_at(built_in("rosenberg"), 3)).unwrap().score, Some(15_000));
+    assert_eq!(score(built_in("dast-10"), &all_at(built_in("dast-10"), 1)).unwrap().score, Some(9000));
+    assert_eq!(score(built_in("core-10"), &all_at(built_in("core-10"), 4)).unwrap().score, Some(32_000));
+}
+
+#[test]
+fn dass_21_doubles_its_sums_and_has_no_total() {
+    let dass = built_in("dass-21");
+    let outcome = score(dass, &all_at(dass, 1)).unwrap();
+    assert_eq!((outcome.score, outcome.no_score), (None, Some(NoScore::NoTotal {})));
+    assert!(outcome.subscales.values().all(|number| *number == Some(14_000)));
+    let band = |id: &str| outcome.subscale_bands[id].as_str();
+    assert_eq!((band("depression"), band("anxiety"), band("stress")), ("moderate", "moderate", "normal"));
+    // One scale without a number takes none from the others.
+    let mut answers = all_at(dass, 3);
+    answers.0.remove("dass-21.1");
+    let outcome = score(dass, &answers).unwrap();
+    assert_eq!(outcome.subscales["stress"], None);
+    assert_eq!(outcome.subscales["depression"], Some(42_000));
+    assert!(!outcome.subscale_bands.contains_key("stress"));
+}
+
+#[test]
+fn swemwbs_looks_its_sums_up_in_the_published_table() {
+    let swemwbs = built_in("swemwbs");
+    let at = |value| score(swemwbs, &all_at(swemwbs, value)).unwrap().score;
+    // Sums of 7, 14, 21, 28 and 35.
+    assert_eq!([at(1), at(2), at(3), at(4), at(5)], [7000, 15_320, 19_250, 25_030, 35_000].map(Some));
+}
+
+#[test]
+fn audit_items_9_and_10_count_0_2_or_4() {
+    assert_bad(
+        "audit",
+        &[("audit.8", Some(5)), ("audit.9", Some(1)), ("audit.10", Some(3))],
+        &["audit.10", "audit.8", "audit.9"],
+    );
+    let mut answers = all_at(built_in("audit"), 0);
+    answers.0.insert("audit.9".into(), Some(2));
+    answers.0.insert("audit.10".into(), Some(4));
+    assert_eq!(score(built_in("audit"), &answers).unwrap().score, Some(6000));
+}
+
+#[test]
+fn eat_26_counts_half_of_its_options_and_its_last_item_the_other_half() {
+    let eat = built_in("eat-26");
+    let at = |value| score(eat, &all_at(eat, value)).unwrap().score;
+    assert_eq!([at(0), at(1), at(2)], [Some(3000), Some(2000), Some(1000)]);
+    assert_eq!([at(3), at(4), at(5)], [Some(25_000), Some(50_000), Some(75_000)]);
+}
+
+#[test]
+fn peg_is_a_mean_and_ede_q_a_mean_of_means() {
+    let given = answers(&[("peg.1", Some(5)), ("peg.2", Some(5)), ("peg.3", Some(6))]);
+    assert_eq!(score(built_in("peg"), &given).unwrap().score, Some(5333));
+    let ede_q = built_in("ede-q");
+    let mut answers = all_at(ede_q, 0);
+    // In shape and in weight: 6/8 and 6/5, over four.
+    answers.0.insert("ede-q.8".into(), Some(6));
+    let outcome = score(ede_q, &answers).unwrap();
+    assert_eq!((outcome.subscales["shape"], outcome.subscales["weight"]), (Some(750), Some(1200)));
+    assert_eq!(outcome.score, Some(488));
+}
+
+#[test]
+fn healthy_days_end_where_the_month_does() {
+    let days = answers(&[("hrql-4.2", Some(17)), ("hrql-4.3", Some(20))]);
+    let outcome = score(built_in("hrql-4"), &days).unwrap();
+    assert_eq!(outcome.score, Some(30_000));
+    assert_eq!(met(&outcome, "frequent-mental-distress"), Some(true));
+}
+
+#[test]
+fn who_5_is_better_when_higher_and_low_at_fifty_or_less() {
+    let who_5 = built_in("who-5");
+    assert_eq!(who_5.direction, Direction::HigherIsBetter);
+    let mut answers = all_at(who_5, 2);
+    let low = score(who_5, &answers).unwrap();
+    assert_eq!((low.score, met(&low, "low-50")), (Some(40_000), Some(true)));
+    for item in ["who-5.1", "who-5.2", "who-5.3"] {
+        answers.0.insert(item.into(), Some(3));
+    }
+    let better = score(who_5, &answers).unwrap();
+    assert_eq!((better.score, met(&better, "low-50")), (Some(52_000), Some(false)));
+}
+
+#[test]
+fn an_item_for_some_is_not_missing_where_it_does_not_apply() {
+    let phq_15 = built_in("phq-15");
+    let mut answers = all_at(phq_15, 2);
+    answers.0.remove("phq-15.4");
+    let without = score(phq_15, &answers).unwrap();
+    assert_eq!((without.score, without.prorated, without.missing.len()), (Some(28_000), false, 0));
+    answers.0.insert("phq-15.4".into(), None);
+    let declined = score(phq_15, &answers).unwrap();
+    assert_eq!((declined.score, declined.missing), (None, vec!["phq-15.4".to_owned()]));
+}
+
+#[test]
+fn core_10_prorates_one_item_without_rounding_and_flags_plans_to_end_ones_life() {
+    let core = built_in("core-10");
+    let mut answers = all_at(core, 2);
+    answers.0.insert("core-10.1".into(), Some(3));
+    answers.0.remove("core-10.10");
+    let outcome = score(core, &answers).unwrap();
+    // 19 / 9 × 10
+    assert_eq!((outcome.score, outcome.prorated), (Some(21_111), true));
+    let risk = |value: Option<i32>| score(core, &answers_of("core-10.6", value)).unwrap().risk;
+    assert_eq!(
+        [risk(Some(0)), risk(Some(1)), risk(Some(4)), risk(None)],
+        [Risk::None, Risk::Positive, Risk::Positive, Risk::Declined]
+    );
+}
+
+#[test]
+fn measures_over_http_take_the_new_instruments_flag_their_risk_and_show_decimals() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let answer = |instrument: &str, answers: Value| {
+        let body = json!({"instrument": instrument, "answers": answers});
+        server.post(&led.member.person, &led.path("/measures"), &body).expect(201)
+    };
+    let core = answer("core-10", json!({"core-10.6": 1}));
+    assert_eq!((&core["risk"], &core["flagged"], &core["score"]), (&json!("positive"), &json!(true), &Value::Null));
+    assert!(core["crisis"]["lines"].as_array().is_some_and(|lines| !lines.is_empty()), "{core}");
+    let peg = answer("peg", json!({"peg.1": 5, "peg.2": 5, "peg.3": 6}));
+    assert_eq!((&peg["score"], &peg["band"]), (&json!(5.333), &Value::Null));
+    let dass = serde_json::to_value(all_at(built_in("dass-21"), 1)).unwrap();
+    let dass = answer("dass-21", dass);
+    assert_eq!((&dass["score"], &dass["no_score"]), (&Value::Null, &json!({"reason": "no_total"})));
+    assert_eq!(dass["subscales"], json!({"depression": 14.0, "anxiety": 14.0, "stress": 14.0}));
+    let listed = server.request("GET", "/v1/instruments").send().expect(200);
+    let ids: Vec<&str> = listed["items"].as_array().unwrap().iter().map(|item| item["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, IDS);
+    let body = json!({"items": [{"instrument": "swemwbs", "every_days": 14}]});
+    let schedule = server.request("PUT", &led.path("/measure-schedule")).token(&led.lead.token).json(&body);
+    assert_eq!(schedule.send().expect(200)["items"][0]["instrument"], json!("swemwbs"));
 }
 
 #[test]
@@ -459,18 +670,18 @@ fn load_refuses_a_cut_off_outside_the_range_or_met_by_everybody() {
         assert_fault(
             "phq-9",
             |v| v["cut_offs"][0]["rule"]["at_least"] = json!(value),
-            &Fault::OutOfRange { place: "cut-off screen-10".into(), value },
+            &Fault::OutOfRange { place: "cut-off screen-10".into(), value: Points::whole(value) },
         );
     }
     assert_fault(
         "phq-4",
         |v| v["cut_offs"][0]["rule"]["at_least"] = json!(7),
-        &Fault::OutOfRange { place: "cut-off anxiety-3".into(), value: 7 },
+        &Fault::OutOfRange { place: "cut-off anxiety-3".into(), value: Points::whole(7) },
     );
     assert_fault(
         "pcl-5",
         |v| v["cut_offs"][3]["rule"]["needs"]["c"] = json!(3),
-        &Fault::OutOfRange { place: "cut-off provisional-diagnosis".into(), value: 3 },
+        &Fault::OutOfRange { place: "cut-off provisional-diagnosis".into(), value: Points::whole(3) },
     );
 }
 
@@ -488,17 +699,17 @@ fn load_refuses_a_change_that_cannot_happen() {
     assert_fault(
         "phq-9",
         |v| v["changes"][0]["rule"]["at_least"] = json!(28),
-        &Fault::OutOfRange { place: "change reliable-nhs".into(), value: 28 },
+        &Fault::OutOfRange { place: "change reliable-nhs".into(), value: Points::whole(28) },
     );
     assert_fault(
         "phq-9",
         |v| v["changes"][2]["rule"]["at_least"] = json!(101),
-        &Fault::OutOfRange { place: "change response".into(), value: 101 },
+        &Fault::OutOfRange { place: "change response".into(), value: Points::whole(101) },
     );
     assert_fault(
         "pcl-5",
         |v| v["changes"][3]["rule"]["to"] = json!(9),
-        &Fault::OutOfRange { place: "change minimal-important-blanchard-2023".into(), value: 9 },
+        &Fault::OutOfRange { place: "change minimal-important-blanchard-2023".into(), value: Points::whole(9) },
     );
 }
 
@@ -531,7 +742,12 @@ fn load_refuses_unknown_response_sets_and_a_range_that_the_items_do_not_give() {
     assert_fault(
         "phq-2",
         |v| v["range"]["max"] = json!(8),
-        &Fault::Range { stated_min: 0, stated_max: 8, min: 0, max: 6 },
+        &Fault::Range {
+            stated_min: Points::whole(0),
+            stated_max: Points::whole(8),
+            min: Points::whole(0),
+            max: Points::whole(6),
+        },
     );
 }
 
@@ -561,7 +777,60 @@ fn load_refuses_a_gate_that_is_scored_or_unknown() {
         |v| v["gate"]["item"] = json!("pc-ptsd-5.1"),
         &Fault::Repeated { list: "gate and scored items", id: "pc-ptsd-5.1".into() },
     );
-    assert_fault("pc-ptsd-5", |v| v["gate"]["score"] = json!(6), &Fault::OutOfRange { place: "gate".into(), value: 6 });
+    assert_fault(
+        "pc-ptsd-5",
+        |v| v["gate"]["score"] = json!(6),
+        &Fault::OutOfRange { place: "gate".into(), value: Points::whole(6) },
+    );
+}
+
+#[test]
+fn load_refuses_scoring_that_cannot_be_computed() {
+    let table = |length| Fault::TableLength { entries: length, sums: 29 };
+    assert_fault("swemwbs", |v| drop_last(&mut v["scoring"]["scores"]), &table(28));
+    assert_fault("swemwbs", |v| v["scoring"]["scores"][3] = json!(9), &Fault::TableFalls);
+    assert_fault("swemwbs", |v| v["scoring"]["source"] = json!(""), &Fault::NoSource("table".into()));
+    assert_fault("who-5", |v| v["scoring"]["times"] = json!(0), &Fault::Times(0));
+    assert_fault("dass-21", |v| v["subscales"][0]["scoring"]["times"] = json!(-2), &Fault::Times(-2));
+    assert_fault(
+        "who-5",
+        |v| v["scoring"] = json!({"kind": "mean_of_subscales"}),
+        &Fault::NoSubscales("a mean of subscales"),
+    );
+    assert_fault(
+        "who-5",
+        |v| v["scoring"] = json!({"kind": "subscales_only"}),
+        &Fault::NoSubscales("an instrument without a total"),
+    );
+    assert_fault("oci-r", |v| v["scoring"] = json!({"kind": "subscales_only"}), &Fault::NoTotal("a cut-off"));
+    assert_fault("pcl-5", |v| v["scoring"] = json!({"kind": "subscales_only"}), &Fault::NoTotal("a change threshold"));
+    let prorated = |v: &mut Value| v["missing"] = json!({"kind": "prorate", "up_to": 1, "source": "x"});
+    assert_fault("swemwbs", prorated, &Fault::Prorating("this scoring"));
+    assert_fault("phq-15", prorated, &Fault::Prorating("items of different weight"));
+    assert_fault(
+        "audit",
+        |v| {
+            prorated(v);
+            v["response_sets"]["ever"] = json!([{"value": 0}, {"value": 2}]);
+        },
+        &Fault::Prorating("items of different weight"),
+    );
+    assert_fault("oci-r", |v| v["items"][0]["if_it_applies"] = json!(true), &Fault::PartOfSubscale("oci-r.1".into()));
+}
+
+#[test]
+fn load_refuses_subscale_bands_with_a_hole_and_decimals_that_do_not_meet() {
+    let mild = Fault::BandsHole("mild".into());
+    assert_fault("dass-21", |v| v["subscales"][1]["bands"][1]["from"] = json!(9), &mild);
+    assert_fault("bsl-23", |v| v["bands"][1]["from"] = json!(0.3), &mild);
+    assert_fault("bsl-23", |v| v["bands"][1]["from"] = json!(0.28), &Fault::BandsOverlap("mild".into()));
+    let lacking = Fault::NoSource("bands of subscale anxiety".into());
+    assert_fault("dass-21", |v| drop(v["subscales"][1].as_object_mut().unwrap().remove("band_source")), &lacking);
+    assert_fault(
+        "who-5",
+        |v| v["cut_offs"][0]["rule"]["at_most"] = json!(100),
+        &Fault::OutOfRange { place: "cut-off low-50".into(), value: Points::whole(100) },
+    );
 }
 
 #[test]
@@ -580,6 +849,7 @@ fn load_refuses_text_against_the_licence_and_a_free_licence_without_text() {
     );
     assert_fault("gad-2", |v| v["items"][0]["text"] = Value::Null, &Fault::TextLacking("gad-2.1".into()));
     assert_fault("phq-2", |v| v["licence"]["class"] = json!("C"), &Fault::TextForbidden("instructions".into()));
+    assert_fault("k10", |v| v["licence"]["class"] = json!("B"), &Fault::TextForbidden("k10.1".into()));
 }
 
 #[test]
@@ -628,6 +898,10 @@ fn answers(given: &[(&str, Option<i32>)]) -> Answers {
     Answers(pairs.collect())
 }
 
+fn answers_of(item: &str, value: Option<i32>) -> Answers {
+    answers(&[(item, value)])
+}
+
 /// Every scored item at one value, and an open gate.
 fn all_at(instrument: &Instrument, value: i32) -> Answers {
     let mut answers = Answers(instrument.scored_items().map(|item| (item.id.clone(), Some(value))).collect());
@@ -637,10 +911,19 @@ fn all_at(instrument: &Instrument, value: i32) -> Answers {
     answers
 }
 
-fn top(instrument: &Instrument) -> i32 {
-    let item = instrument.scored_items().next().unwrap();
-    let values = instrument.options(item).iter().map(|option| option.value);
-    values.max().unwrap()
+/// Every scored item at the value that gives it the most points, and an open gate.
+fn at_most_points(instrument: &Instrument) -> Answers {
+    let mut answers = all_at(instrument, 0);
+    for item in instrument.scored_items() {
+        let values = instrument.options(item).iter().map(|option| option.value);
+        let best = values.max_by_key(|value| instrument.points(item, *value));
+        answers.0.insert(item.id.clone(), best);
+    }
+    answers
+}
+
+fn with_a_total() -> impl Iterator<Item = &'static Instrument> {
+    Registry::built_in().all().iter().filter(|instrument| instrument.scoring != (Scoring::SubscalesOnly {}))
 }
 
 fn met(outcome: &Outcome, cut_off: &str) -> Option<bool> {

@@ -14,11 +14,11 @@ use circlekeeper::{
 use serde_json::{Value, json};
 
 use crate::{
-    breaches, check_ins, feeds,
+    breaches, check_ins, feeds, goals,
     harness::{Person, Server},
     meetings,
     operations::Operation,
-    referrals, rota, topics, visits,
+    referrals, risks, rota, topics, visits,
     world::{self, Group, Member, World},
 };
 
@@ -333,6 +333,8 @@ impl Scene {
         referrals::add_records(&self.world, led, &self.world.outsider, &mut records);
         feeds::add_records(server, &led.member.person, &mut records);
         breaches::add_led_records(&self.world, &mut records);
+        risks::add_records(&self.world, led, &members, &mut records);
+        goals::add_records(&self.world, led, &members, &mut records);
         world::move_to(server, &led.lead, &led.id, &led.former_member.id, "left");
         self.led = records;
     }
@@ -481,6 +483,9 @@ impl Scene {
         let referral = referrals::add_records(&self.world, other, sender, &mut records);
         self.led.add("referral", &referral, None, Some(sender.id));
         breaches::add_other_records(&self.world, &mut records);
+        let members = [(member.person.clone(), member.id.clone())];
+        risks::add_records(&self.world, other, &members, &mut records);
+        goals::add_records(&self.world, other, &members, &mut records);
         self.other = records;
     }
 

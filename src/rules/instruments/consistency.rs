@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::{ChangeRule, CutOffRule, Instrument, Item, LicenceClass, MissingRule, Range, Scoring, score};
+use super::{
+    Band, ChangeRule, CutOffRule, Instrument, LicenceClass, MissingRule, Points, Range, Scoring, Subscale, score,
+    totals::{ends, extremes, subscale, total},
+};
 
 /// One contradiction in a file.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -32,7 +35,21 @@ pub enum Fault {
     #[error("{place} names subscale {subscale}, which is unknown")]
     UnknownSubscale { place: String, subscale: String },
     #[error("the range is {stated_min} to {stated_max}, the items give {min} to {max}")]
-    Range { stated_min: i32, stated_max: i32, min: i32, max: i32 },
+    Range { stated_min: Points, stated_max: Points, min: Points, max: Points },
+    #[error("the table has {entries} scores, and {sums} sums are possible")]
+    TableLength { entries: usize, sums: usize },
+    #[error("the table does not rise from entry to entry")]
+    TableFalls,
+    #[error("{0} cannot be prorated")]
+    Prorating(&'static str),
+    #[error("{0} needs subscales")]
+    NoSubscales(&'static str),
+    #[error("there is no total, and {0} needs one")]
+    NoTotal(&'static str),
+    #[error("{0} may be left out where it does not apply, and a subscale needs it")]
+    PartOfSubscale(String),
+    #[error("the sum is taken {0} times")]
+    Times(i32),
     #[error("band {0} ends before it begins")]
     BandReversed(String),
     #[error("band {0} overlaps the one before it")]
@@ -42,7 +59,7 @@ pub enum Fault {
     #[error("the bands do not end where the range ends")]
     BandsEnd,
     #[error("{place}: {value} lies outside what can be reached, or is met by everybody")]
-    OutOfRange { place: String, value: i32 },
+    OutOfRange { place: String, value: Points },
     #[error("{place}: {value} is no option of {item}")]
     NoSuchOption { place: String, item: String, value: i32 },
     #[error("as many items may be missing as there are")]
@@ -62,6 +79,7 @@ pub(super) fn check(instrument: &Instrument) -> Vec<Fault> {
     check_items(instrument, &mut faults);
     check_text(instrument, &mut faults);
     check_subscales(instrument, &mut faults);
+    check_scoring(instrument, &mut faults);
     check_range(instrument, &mut faults);
     check_gate(instrument, &mut faults);
     check_missing_rule(instrument, &mut faults);
@@ -98,7 +116,8 @@ fn check_names(instrument: &Instrument, faults: &mut Vec<Fault>) {
         ("cut_offs", names(&instrument.cut_offs, |c| &c.id)),
         ("changes", names(&instrument.changes, |c| &c.id)),
     ];
-    for (list, ids) in lists {
+    let of_subscales = instrument.subscales.iter().map(|s| ("bands of a subscale", names(&s.bands, |band| &band.id)));
+    for (list, ids) in lists.into_iter().chain(of_subscales) {
         for id in repeated(&ids) {
             let id = id.to_owned();
             faults.push(Fault::Repeated { list, id });
@@ -132,8 +151,8 @@ fn check_text(instrument: &Instrument, faults: &mut Vec<Fault>) {
         (false, true) => faults.push(Fault::TextForbidden(place)),
         _ => {}
     };
-    judge("instructions".into(), instrument.instructions.is_some());
-    // Not every instrument has a stem, so only a forbidden one is a fault.
+    // Not every instrument has instructions or a stem, so only a forbidden one is a fault.
+    judge("instructions".into(), ships || instrument.instructions.is_some());
     judge("stem".into(), ships || instrument.stem.is_some());
     for item in &instrument.items {
         judge(item.id.clone(), item.text.is_some());
@@ -165,6 +184,9 @@ fn check_subscales(instrument: &Instrument, faults: &mut Vec<Fault>) {
         }
         for id in &subscale.items {
             check_scored(instrument, &place, id, faults);
+            if instrument.item(id).is_some_and(|item| item.if_it_applies) {
+                faults.push(Fault::PartOfSubscale(id.clone()));
+            }
         }
     }
     for item in instrument.scored_items() {
@@ -184,10 +206,69 @@ fn check_scored(instrument: &Instrument, place: &str, id: &str, faults: &mut Vec
     }
 }
 
+fn check_scoring(instrument: &Instrument, faults: &mut Vec<Fault>) {
+    match &instrument.scoring {
+        Scoring::Sum { times, .. } if *times < 1 => faults.push(Fault::Times(*times)),
+        Scoring::Sum { .. } | Scoring::Mean {} => {}
+        Scoring::MeanOfSubscales {} => {
+            if instrument.subscales.is_empty() {
+                faults.push(Fault::NoSubscales("a mean of subscales"));
+            }
+        }
+        Scoring::Table { scores, .. } => {
+            let [fewest, most] = extremes(instrument);
+            let width: i32 = most.values().sum::<i32>().saturating_sub(fewest.values().sum());
+            let sums = usize::try_from(width).unwrap_or(0).saturating_add(1);
+            if scores.len() != sums {
+                faults.push(Fault::TableLength { entries: scores.len(), sums });
+            }
+            if scores.windows(2).any(|pair| pair[1] <= pair[0]) {
+                faults.push(Fault::TableFalls);
+            }
+        }
+        Scoring::SubscalesOnly {} => check_without_total(instrument, faults),
+    }
+    for subscale in &instrument.subscales {
+        if let super::SubscaleScoring::Sum { times } = subscale.scoring
+            && times < 1
+        {
+            faults.push(Fault::Times(times));
+        }
+    }
+}
+
+fn check_without_total(instrument: &Instrument, faults: &mut Vec<Fault>) {
+    if instrument.subscales.is_empty() {
+        faults.push(Fault::NoSubscales("an instrument without a total"));
+    }
+    let needs_total = |rule: &CutOffRule| matches!(rule, CutOffRule::Total { .. } | CutOffRule::TotalAtMost { .. });
+    let wrong = [
+        ("a band", !instrument.bands.is_empty()),
+        ("a cut-off", instrument.cut_offs.iter().any(|cut_off| needs_total(&cut_off.rule))),
+        ("a change threshold", !instrument.changes.is_empty()),
+        ("a gate", instrument.gate.is_some()),
+        ("prorating", instrument.missing.allowed() > 0),
+    ];
+    faults.extend(wrong.into_iter().filter(|(_, is_wrong)| *is_wrong).map(|(what, _)| Fault::NoTotal(what)));
+}
+
 fn check_range(instrument: &Instrument, faults: &mut Vec<Fault>) {
-    let Scoring::Sum {} = instrument.scoring;
+    if instrument.scoring == (Scoring::SubscalesOnly {}) {
+        for subscale in &instrument.subscales {
+            compare_range(instrument, subscale_reach(instrument, subscale), faults);
+        }
+        return;
+    }
+    let [fewest, most] = extremes(instrument).map(|given| total(instrument, &given, 0));
+    // Where the total cannot be computed, another fault says why.
+    if let (Some(fewest), Some(most)) = (fewest, most) {
+        let range = Range { min: Points::from_thousandths(fewest), max: Points::from_thousandths(most) };
+        compare_range(instrument, range, faults);
+    }
+}
+
+fn compare_range(instrument: &Instrument, reachable: Range, faults: &mut Vec<Fault>) {
     let stated = instrument.range;
-    let reachable = reach(instrument, instrument.scored_items());
     if stated != reachable {
         faults.push(Fault::Range {
             stated_min: stated.min,
@@ -196,6 +277,12 @@ fn check_range(instrument: &Instrument, faults: &mut Vec<Fault>) {
             max: reachable.max,
         });
     }
+}
+
+/// The lowest and the highest number of a subscale.
+fn subscale_reach(instrument: &Instrument, part: &Subscale) -> Range {
+    let [min, max] = extremes(instrument).map(|given| Points::from_thousandths(subscale(part, &given).unwrap_or(0)));
+    Range { min, max }
 }
 
 fn check_gate(instrument: &Instrument, faults: &mut Vec<Fault>) {
@@ -208,9 +295,8 @@ fn check_gate(instrument: &Instrument, faults: &mut Vec<Fault>) {
     if is_scored {
         faults.push(Fault::Repeated { list: "gate and scored items", id: gate.item.clone() });
     }
-    if !(instrument.range.min..=instrument.range.max).contains(&gate.score) {
-        let value = gate.score;
-        faults.push(Fault::OutOfRange { place, value });
+    if !instrument.range.holds(gate.score.thousandths()) {
+        faults.push(Fault::OutOfRange { place, value: gate.score });
     }
 }
 
@@ -219,26 +305,53 @@ fn check_missing_rule(instrument: &Instrument, faults: &mut Vec<Fault>) {
     if allowed >= instrument.scored_items().count() {
         faults.push(Fault::MissingAll);
     }
+    if allowed == 0 {
+        return;
+    }
+    if matches!(instrument.scoring, Scoring::Table { .. } | Scoring::MeanOfSubscales {}) {
+        faults.push(Fault::Prorating("this scoring"));
+    }
+    // The answered items stand for the others only where all can give the same points.
+    let mut all = instrument.scored_items().map(|item| ends(instrument, item));
+    let first = all.next();
+    if all.any(|ends| Some(ends) != first) || instrument.scored_items().any(|item| item.if_it_applies) {
+        faults.push(Fault::Prorating("items of different weight"));
+    }
 }
 
 fn check_bands(instrument: &Instrument, faults: &mut Vec<Fault>) {
-    if instrument.bands.is_empty() {
+    check_stretches(&instrument.bands, instrument.range, faults);
+    for subscale in &instrument.subscales {
+        if subscale.bands.is_empty() {
+            continue;
+        }
+        compare_range(instrument, subscale_reach(instrument, subscale), faults);
+        check_stretches(&subscale.bands, instrument.range, faults);
+    }
+}
+
+/// Whether bands cover a range without overlap or hole.
+fn check_stretches(bands: &[Band], range: Range, faults: &mut Vec<Fault>) {
+    if bands.is_empty() {
         return;
     }
-    let mut next = instrument.range.min;
-    for band in &instrument.bands {
+    let is_whole = bands.iter().all(|band| band.from.is_whole() && band.to.is_whole());
+    let step = if is_whole { Points::whole(1) } else { Points::from_thousandths(1) };
+    let after = |end: Points| end.thousandths().saturating_add(step.thousandths());
+    let mut next = range.min.thousandths();
+    for band in bands {
         if band.to < band.from {
             faults.push(Fault::BandReversed(band.id.clone()));
         }
-        if band.from < next {
+        if band.from.thousandths() < next {
             faults.push(Fault::BandsOverlap(band.id.clone()));
         }
-        if band.from > next {
+        if band.from.thousandths() > next {
             faults.push(Fault::BandsHole(band.id.clone()));
         }
-        next = band.to.saturating_add(1);
+        next = after(band.to);
     }
-    if next != instrument.range.max.saturating_add(1) {
+    if next != after(range.max) {
         faults.push(Fault::BandsEnd);
     }
 }
@@ -250,10 +363,10 @@ fn check_cut_offs(instrument: &Instrument, faults: &mut Vec<Fault>) {
             CutOffRule::Total { at_least } => {
                 check_threshold(&place, *at_least, instrument.range, faults);
             }
+            CutOffRule::TotalAtMost { at_most } => check_ceiling(&place, *at_most, instrument.range, faults),
             CutOffRule::Subscale { subscale, at_least } => {
-                if let Some(items) = subscale_items(instrument, &place, subscale, faults) {
-                    let range = reach(instrument, items.into_iter());
-                    check_threshold(&place, *at_least, range, faults);
+                if let Some(subscale) = find_subscale(instrument, &place, subscale, faults) {
+                    check_threshold(&place, *at_least, subscale_reach(instrument, subscale), faults);
                 }
             }
             CutOffRule::Symptoms { item_at_least, needs } => {
@@ -261,14 +374,16 @@ fn check_cut_offs(instrument: &Instrument, faults: &mut Vec<Fault>) {
                     faults.push(Fault::Empty("needs of a cut-off"));
                 }
                 for (subscale, needed) in needs {
-                    let Some(items) = subscale_items(instrument, &place, subscale, faults) else {
+                    let Some(subscale) = find_subscale(instrument, &place, subscale, faults) else {
                         continue;
                     };
-                    let count = Range { min: 0, max: i32::try_from(items.len()).unwrap_or(i32::MAX) };
-                    check_threshold(&place, i32::from(*needed), count, faults);
-                    for item in items {
-                        let range = reach(instrument, [item].into_iter());
-                        check_threshold(&place, *item_at_least, range, faults);
+                    let items = i32::try_from(subscale.items.len()).unwrap_or(i32::MAX);
+                    let count = Range { min: Points::whole(0), max: Points::whole(items) };
+                    check_threshold(&place, Points::whole(i32::from(*needed)), count, faults);
+                    for item in subscale.items.iter().filter_map(|id| instrument.item(id)) {
+                        let (fewest, most) = ends(instrument, item);
+                        let range = Range { min: Points::whole(fewest), max: Points::whole(most) };
+                        check_threshold(&place, Points::whole(*item_at_least), range, faults);
                     }
                 }
             }
@@ -276,8 +391,17 @@ fn check_cut_offs(instrument: &Instrument, faults: &mut Vec<Fault>) {
     }
 }
 
-fn check_threshold(place: &str, value: i32, range: Range, faults: &mut Vec<Fault>) {
+fn check_threshold(place: &str, value: Points, range: Range, faults: &mut Vec<Fault>) {
     if value > range.min && value <= range.max {
+        return;
+    }
+    let place = place.to_owned();
+    faults.push(Fault::OutOfRange { place, value });
+}
+
+/// At the top of the range everybody would meet it.
+fn check_ceiling(place: &str, value: Points, range: Range, faults: &mut Vec<Fault>) {
+    if value >= range.min && value < range.max {
         return;
     }
     let place = place.to_owned();
@@ -286,7 +410,8 @@ fn check_threshold(place: &str, value: i32, range: Range, faults: &mut Vec<Fault
 
 fn check_changes(instrument: &Instrument, faults: &mut Vec<Fault>) {
     let Range { min, max } = instrument.range;
-    let width = Range { min: 0, max: max.saturating_sub(min) };
+    let zero = Points::whole(0);
+    let width = Range { min: zero, max: Points::from_thousandths(max.thousandths().saturating_sub(min.thousandths())) };
     for change in &instrument.changes {
         let place = format!("change {}", change.id);
         match change.rule {
@@ -296,13 +421,10 @@ fn check_changes(instrument: &Instrument, faults: &mut Vec<Fault>) {
                 check_threshold(&place, to, Range { min: from, ..width }, faults);
             }
             ChangeRule::Percent { at_least } => {
-                check_threshold(&place, at_least, Range { min: 0, max: 100 }, faults);
+                let percent = Range { min: zero, max: Points::whole(100) };
+                check_threshold(&place, Points::whole(at_least), percent, faults);
             }
-            ChangeRule::ScoreAtMost { at_most } => {
-                // At the top of the range everybody would meet it.
-                let reachable = Range { min: min.saturating_sub(1), max: max.saturating_sub(1) };
-                check_threshold(&place, at_most, reachable, faults);
-            }
+            ChangeRule::ScoreAtMost { at_most } => check_ceiling(&place, at_most, instrument.range, faults),
         }
     }
 }
@@ -335,11 +457,18 @@ fn check_sources(instrument: &Instrument, faults: &mut Vec<Fault>) {
     if let MissingRule::Prorate { source, .. } = &instrument.missing {
         needed.push(("missing".into(), source));
     }
+    if let Scoring::Table { source, .. } = &instrument.scoring {
+        needed.push(("table".into(), source));
+    }
     if let Some(gate) = &instrument.gate {
         needed.push(("gate".into(), &gate.source));
     }
     for subscale in &instrument.subscales {
         needed.push((format!("subscale {}", subscale.id), &subscale.source));
+        if !subscale.bands.is_empty() {
+            let source = subscale.band_source.as_deref().unwrap_or("");
+            needed.push((format!("bands of subscale {}", subscale.id), source));
+        }
     }
     for cut_off in &instrument.cut_offs {
         needed.push((format!("cut-off {}", cut_off.id), &cut_off.source));
@@ -378,29 +507,17 @@ fn check_golden(instrument: &Instrument, faults: &mut Vec<Fault>) {
     }
 }
 
-fn subscale_items<'a>(
+fn find_subscale<'a>(
     instrument: &'a Instrument,
     place: &str,
     id: &str,
     faults: &mut Vec<Fault>,
-) -> Option<Vec<&'a Item>> {
-    let Some(subscale) = instrument.subscales.iter().find(|s| s.id == id) else {
+) -> Option<&'a Subscale> {
+    let found = instrument.subscales.iter().find(|s| s.id == id);
+    if found.is_none() {
         faults.push(Fault::UnknownSubscale { place: place.to_owned(), subscale: id.to_owned() });
-        return None;
-    };
-    let items = subscale.items.iter().filter_map(|id| instrument.item(id));
-    Some(items.collect())
-}
-
-/// The lowest and the highest sum of some items.
-fn reach<'a>(instrument: &Instrument, items: impl Iterator<Item = &'a Item>) -> Range {
-    items.fold(Range { min: 0, max: 0 }, |range, item| {
-        let values = || instrument.options(item).iter().map(|option| option.value);
-        Range {
-            min: range.min.saturating_add(values().min().unwrap_or(0)),
-            max: range.max.saturating_add(values().max().unwrap_or(0)),
-        }
-    })
+    }
+    found
 }
 
 fn names<T>(list: &[T], id: impl Fn(&T) -> &String) -> Vec<&str> {

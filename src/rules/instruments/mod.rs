@@ -3,10 +3,14 @@
 //! A file says what is asked, how it is scored, and where each number comes from. [`Registry`]
 //! refuses a file that contradicts itself; [`score`] turns [`Answers`] into an [`Outcome`].
 //! Whatever in a file changes a score makes a new version: what was scored stays as it was.
+//! Where a licence keeps the text out of the file, a deployment supplies it as a [`TextPack`].
 
 mod consistency;
+mod points;
 mod registry;
 mod scoring;
+mod texts;
+mod totals;
 
 use std::collections::BTreeMap;
 
@@ -15,11 +19,13 @@ use serde::{Deserialize, Serialize};
 use super::measures::Respondent;
 
 pub use consistency::Fault;
+pub use points::Points;
 pub use registry::{LoadError, Registry};
 pub use scoring::{Answers, BadAnswer, Judged, NoScore, Outcome, Risk, score};
+pub use texts::{TextFault, TextPack};
 
-/// One instrument in one version. Points in the file are whole points, as printed in the literature;
-/// only an [`Outcome`] counts in thousandths.
+/// One instrument in one version. Points in the file are written as printed in the literature, with up to three
+/// decimals where a mean or a table needs them; an [`Outcome`] counts in thousandths.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instrument {
@@ -31,10 +37,13 @@ pub struct Instrument {
     /// What the score stands for, such as `depression`.
     pub construct: String,
     pub licence: Licence,
+    /// What the licence asks to be shown beside the text, word for word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// BCP 47 tag of the item texts.
     pub language: String,
     pub recall: Recall,
-    /// What stands above the items, word for word. Absent where the licence keeps the text out.
+    /// What stands above the items, word for word. Absent where the licence keeps the text out, or there is nothing.
     pub instructions: Option<String>,
     /// The words that each scored item completes, shown above them, after the gate. Word for word.
     pub stem: Option<String>,
@@ -50,7 +59,7 @@ pub struct Instrument {
     pub scoring: Scoring,
     pub missing: MissingRule,
     pub direction: Direction,
-    /// Lowest and highest possible score.
+    /// Lowest and highest possible score; of each subscale, where there is no total.
     pub range: Range,
     pub subscales: Vec<Subscale>,
     /// Empty where no severity bands are published. Otherwise they cover the whole range.
@@ -80,18 +89,35 @@ impl Instrument {
         self.items.iter().filter(|item| item.scored)
     }
 
+    /// The points that an answer gives, in whole points: the value itself unless the option says otherwise, mirrored in
+    /// the middle of its list for a reversed item.
+    pub fn points(&self, item: &Item, value: i32) -> i32 {
+        let options = self.options(item);
+        let given = options.iter().find(|option| option.value == value).map_or(value, ResponseOption::points);
+        if !item.reverse {
+            return given;
+        }
+        let all = || options.iter().map(ResponseOption::points);
+        let ends = all().min().unwrap_or(0).saturating_add(all().max().unwrap_or(0));
+        ends.saturating_sub(given)
+    }
+
     pub fn cut_off(&self, id: &str) -> Option<&CutOff> {
         self.cut_offs.iter().find(|cut_off| cut_off.id == id)
     }
 
     /// The band of a score in thousandths. None where there are no bands, or outside the range.
     pub fn band(&self, thousandths: i32) -> Option<&Band> {
-        if !self.range.holds(thousandths) {
-            return None;
-        }
-        // The last band that has begun, so that a score between two whole points has a band too.
-        self.bands.iter().rev().find(|band| in_thousandths(band.from) <= thousandths)
+        band_of(&self.bands, self.range, thousandths)
     }
+}
+
+/// The last band that has begun, so that a score between two whole points has a band too.
+fn band_of(bands: &[Band], range: Range, thousandths: i32) -> Option<&Band> {
+    if !range.holds(thousandths) {
+        return None;
+    }
+    bands.iter().rev().find(|band| band.from.thousandths() <= thousandths)
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -136,16 +162,34 @@ pub struct Item {
     pub responses: String,
     /// Counts towards the score. Unscored items are asked and kept, and never missed.
     pub scored: bool,
+    /// Scored the other way round: the highest option gives the points of the lowest.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub reverse: bool,
+    /// Asked only of whom it applies to, as the form says in its text. Left out of the answers it was not asked: it adds
+    /// nothing and is not missed. Declined it is missed like any other.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub if_it_applies: bool,
     pub loinc: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ResponseOption {
+    /// What an answer holds.
     pub value: i32,
+    /// What the answer counts, in whole points, where that is not its value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub points: Option<i32>,
     /// Word for word. Absent exactly where the licence keeps the text out.
     pub label: Option<String>,
     pub loinc: Option<String>,
+}
+
+impl ResponseOption {
+    /// Whole points, before an item reverses them.
+    pub fn points(&self) -> i32 {
+        self.points.unwrap_or(self.value)
+    }
 }
 
 /// A first question that ends the instrument: answered with `value`, the score is `score`,
@@ -155,17 +199,30 @@ pub struct ResponseOption {
 pub struct Gate {
     pub item: String,
     pub value: i32,
-    /// In points.
-    pub score: i32,
+    pub score: Points,
     pub source: String,
 }
 
-/// How the answers become a number.
+/// How the points of the answers become a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Scoring {
-    /// The values of the scored items, added.
-    Sum {},
+    /// The points of the scored items, added, times `times`, and never above `at_most`.
+    Sum {
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        times: i32,
+        /// Where the sum counts something that has an end, such as days of a month.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        at_most: Option<Points>,
+    },
+    /// The mean of the scored items, to the nearest thousandth.
+    Mean {},
+    /// The mean of the subscales, to the nearest thousandth of a point.
+    MeanOfSubscales {},
+    /// The sum, looked up: the first entry is the score of the lowest possible sum, and each sum has one.
+    Table { scores: Vec<Points>, source: String },
+    /// There is no total. Each subscale stands for itself.
+    SubscalesOnly {},
 }
 
 /// What an unanswered scored item does. There is no rule for all: each file names its own.
@@ -174,8 +231,13 @@ pub enum Scoring {
 pub enum MissingRule {
     /// No score unless every scored item is answered.
     AllNeeded {},
-    /// Up to `up_to` missing items: sum × items / answered, rounded to the nearest whole point, half up.
-    Prorate { up_to: u16, source: String },
+    /// Up to `up_to` missing items: sum × items / answered, rounded half up; a mean is the mean of what was answered.
+    Prorate {
+        up_to: u16,
+        #[serde(default, skip_serializing_if = "Rounding::is_whole_point")]
+        rounding: Rounding,
+        source: String,
+    },
 }
 
 impl MissingRule {
@@ -188,6 +250,24 @@ impl MissingRule {
     }
 }
 
+/// To what a prorated sum is rounded.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rounding {
+    #[default]
+    WholePoint,
+    /// The source multiplies a mean and does not round it.
+    Thousandth,
+}
+
+impl Rounding {
+    // serde asks with a reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_whole_point(&self) -> bool {
+        *self == Rounding::WholePoint
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Direction {
@@ -195,39 +275,74 @@ pub enum Direction {
     HigherIsBetter,
 }
 
-/// Both ends included, in points.
+/// Both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Range {
-    pub min: i32,
-    pub max: i32,
+    pub min: Points,
+    pub max: Points,
 }
 
 impl Range {
     /// Whether a score in thousandths lies in the range.
     pub fn holds(&self, thousandths: i32) -> bool {
-        (in_thousandths(self.min)..=in_thousandths(self.max)).contains(&thousandths)
+        (self.min.thousandths()..=self.max.thousandths()).contains(&thousandths)
     }
 }
 
-/// A part with its own sum. It needs all its items: a missing one leaves it without a number.
+/// A part with its own number. It needs all its items: a missing one leaves it without a number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Subscale {
     pub id: String,
     pub label: String,
     pub items: Vec<String>,
+    #[serde(default, skip_serializing_if = "SubscaleScoring::is_plain_sum")]
+    pub scoring: SubscaleScoring,
+    /// Empty where none are published for this part. Otherwise they cover its whole range.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bands: Vec<Band>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub band_source: Option<String>,
     pub source: String,
 }
 
-/// A named stretch of the range, both ends included, in points.
+/// How the points of a subscale's items become its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SubscaleScoring {
+    /// The points of its items, added, times `times`.
+    Sum {
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        times: i32,
+    },
+    /// The mean of its items, to the nearest thousandth.
+    Mean {},
+}
+
+impl Default for SubscaleScoring {
+    fn default() -> Self {
+        SubscaleScoring::Sum { times: 1 }
+    }
+}
+
+impl SubscaleScoring {
+    // serde asks with a reference.
+    #[allow(clippy::trivially_copy_pass_by_ref)]
+    fn is_plain_sum(&self) -> bool {
+        *self == SubscaleScoring::default()
+    }
+}
+
+/// A named stretch of the range, both ends included. Where every end is a whole point, the next one begins a point
+/// later, else a thousandth.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Band {
     pub id: String,
     pub label: String,
-    pub from: i32,
-    pub to: i32,
+    pub from: Points,
+    pub to: Points,
 }
 
 /// A threshold for one administration. It holds for its sample; the reader sees which that was.
@@ -252,6 +367,8 @@ pub enum Purpose {
     Case,
     /// Matches the pattern of a diagnosis. It never is one.
     ProvisionalDiagnosis,
+    /// The side that is hoped for: reaching it is good news.
+    Favourable,
 }
 
 /// Whom a cut-off was found for. Each is judged for everybody: who reads it knows the member.
@@ -263,18 +380,22 @@ pub enum AppliesTo {
     Men,
 }
 
-/// When a cut-off is met. All numbers in points.
+/// When a cut-off is met.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum CutOffRule {
     Total {
-        at_least: i32,
+        at_least: Points,
+    },
+    /// Where a low score is the one to look at.
+    TotalAtMost {
+        at_most: Points,
     },
     Subscale {
         subscale: String,
-        at_least: i32,
+        at_least: Points,
     },
-    /// In each named subscale, at least so many items with at least this value.
+    /// In each named subscale, at least so many items that give at least so many whole points.
     Symptoms {
         item_at_least: i32,
         needs: BTreeMap<String, u16>,
@@ -303,18 +424,18 @@ pub enum ChangeKind {
     Remission,
 }
 
-/// All numbers in points, or per cent of the first score.
+/// Points, or per cent of the first score.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum ChangeRule {
     /// A difference of at least so many points, either way.
-    Points { at_least: i32 },
+    Points { at_least: Points },
     /// The source gives a range: below `from` no, from `to` on yes, in between it is open.
-    PointsBetween { from: i32, to: i32 },
+    PointsBetween { from: Points, to: Points },
     /// An improvement of at least this share of the first score.
     Percent { at_least: i32 },
     /// The later score is this or lower.
-    ScoreAtMost { at_most: i32 },
+    ScoreAtMost { at_most: Points },
 }
 
 /// An item whose answer asks for a person's attention at once, whatever the rest says.
@@ -350,6 +471,17 @@ pub struct Golden {
     pub expect: Outcome,
 }
 
-const fn in_thousandths(points: i32) -> i32 {
-    points.saturating_mul(1000)
+const fn one() -> i32 {
+    1
+}
+
+// serde asks with references.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_one(times: &i32) -> bool {
+    *times == 1
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }

@@ -1,9 +1,11 @@
 //! The instruments that a running server knows, each checked before it is used.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use super::Instrument;
-use super::consistency::{Fault, check};
+use super::{
+    Instrument, TextFault, TextPack,
+    consistency::{Fault, check},
+};
 
 macro_rules! built_in_file {
     ($name:literal) => {
@@ -11,10 +13,10 @@ macro_rules! built_in_file {
     };
 }
 
-/// Checked instruments, every version that was ever in use: old scores stay readable.
+/// Checked instruments, every version that was ever in use: old scores stay readable. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Registry {
-    instruments: Vec<Instrument>,
+    instruments: Arc<[Instrument]>,
 }
 
 /// Why a set of files was refused. Names the file as it was given to [`Registry::load`].
@@ -26,6 +28,8 @@ pub enum LoadError {
     Inconsistent { file: String, faults: Vec<Fault> },
     #[error("{file}: {id} version {version} stands in another file too")]
     Duplicate { file: String, id: String, version: String },
+    #[error("{file}: {fault}")]
+    Text { file: String, fault: TextFault },
 }
 
 impl Registry {
@@ -48,7 +52,30 @@ impl Registry {
             instruments.push(instrument);
         }
         instruments.sort_by(|a, b| (&a.id, number(a)).cmp(&(&b.id, number(b))));
-        Ok(Registry { instruments })
+        Ok(Registry { instruments: instruments.into() })
+    }
+
+    /// The same instruments, some with texts that a deployment supplies, given as name and content of its packs.
+    /// Scoring stays as it is.
+    ///
+    /// # Errors
+    /// The first pack that is none, that is for an instrument or a version that is not there, that names an unknown item
+    /// or option, or lacks one.
+    pub fn with_texts(&self, packs: &[(String, String)]) -> Result<Registry, LoadError> {
+        let mut instruments = self.instruments.to_vec();
+        let mut supplied: Vec<(String, String)> = Vec::new();
+        for (file, content) in packs {
+            let pack: TextPack = serde_json::from_str(content)
+                .map_err(|error| LoadError::Unreadable { file: file.clone(), why: error.to_string() })?;
+            let whose = (pack.instrument.clone(), pack.version.clone());
+            if supplied.contains(&whose) {
+                let (id, version) = whose;
+                return Err(LoadError::Duplicate { file: file.clone(), id, version });
+            }
+            pack.supply(&mut instruments).map_err(|fault| LoadError::Text { file: file.clone(), fault })?;
+            supplied.push(whose);
+        }
+        Ok(Registry { instruments: instruments.into() })
     }
 
     /// The instruments of this repository.
@@ -79,16 +106,43 @@ impl Registry {
     }
 }
 
-const BUILT_IN_FILES: [(&str, &str); 9] = [
+const BUILT_IN_FILES: [(&str, &str); 36] = [
+    built_in_file!("asrm-1.json"),
+    built_in_file!("audit-1.json"),
     built_in_file!("audit-c-1.json"),
+    built_in_file!("barc-10-1.json"),
+    built_in_file!("bsl-23-1.json"),
+    built_in_file!("ces-d-1.json"),
+    built_in_file!("core-10-1.json"),
+    built_in_file!("dass-21-1.json"),
+    built_in_file!("dast-10-1.json"),
+    built_in_file!("eat-26-1.json"),
+    built_in_file!("ede-q-1.json"),
     built_in_file!("gad-2-1.json"),
     built_in_file!("gad-7-1.json"),
+    built_in_file!("gse-1.json"),
+    built_in_file!("hrql-4-1.json"),
+    built_in_file!("isi-1.json"),
+    built_in_file!("k10-1.json"),
+    built_in_file!("k6-1.json"),
+    built_in_file!("oci-r-1.json"),
     built_in_file!("pc-ptsd-5-1.json"),
     built_in_file!("pcl-5-1.json"),
+    built_in_file!("peg-1.json"),
+    built_in_file!("phq-15-1.json"),
     built_in_file!("phq-2-1.json"),
     built_in_file!("phq-4-1.json"),
     built_in_file!("phq-8-1.json"),
     built_in_file!("phq-9-1.json"),
+    built_in_file!("pswq-1.json"),
+    built_in_file!("qpr-15-1.json"),
+    built_in_file!("rosenberg-1.json"),
+    built_in_file!("scoff-1.json"),
+    built_in_file!("swemwbs-1.json"),
+    built_in_file!("ucla-3-1.json"),
+    built_in_file!("who-5-1.json"),
+    built_in_file!("whodas-12-1.json"),
+    built_in_file!("wsas-1.json"),
 ];
 
 fn read(name: &str, content: &str) -> Result<Instrument, LoadError> {

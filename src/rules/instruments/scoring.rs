@@ -7,7 +7,10 @@ use serde::{
     de::{Error as _, MapAccess, Visitor},
 };
 
-use super::{CutOffRule, Gate, Instrument, Item, MissingRule, Scoring, Subscale, in_thousandths};
+use super::{
+    CutOffRule, Gate, Instrument, Item, Scoring, band_of,
+    totals::{Given, given, subscale, total},
+};
 
 /// Answers by item id. An absent key was not answered (yet, or passed over); `null` was declined.
 ///
@@ -64,6 +67,9 @@ pub struct Outcome {
     pub band: Option<String>,
     /// Every subscale of the instrument; None where one of its items is missing.
     pub subscales: BTreeMap<String, Option<i32>>,
+    /// Ids of the bands of those subscales that have bands and a number.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub subscale_bands: BTreeMap<String, String>,
     /// Every cut-off of the instrument, in its order.
     pub positive: Vec<Judged>,
     pub risk: Risk,
@@ -81,6 +87,8 @@ pub enum NoScore {
     TooManyMissing { missing: u16, allowed: u16 },
     /// The question that decides whether the others are asked has no answer.
     GateUnanswered { item: String },
+    /// The instrument has none: read its subscales.
+    NoTotal {},
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -117,6 +125,7 @@ pub struct BadAnswer {
 ///
 /// A missing answer is never zero. Below the instrument's missing rule there is no score, no band
 /// and no judged cut-off, and the reason stands in [`Outcome::no_score`]. Risk is judged all the same.
+/// Where an instrument has no total, each complete subscale is judged by itself.
 ///
 /// # Errors
 /// Every answer to an unknown item, every value that is no option of its item, and every value
@@ -136,12 +145,14 @@ pub fn score(instrument: &Instrument, answers: &Answers) -> Result<Outcome, Vec<
     }
 
     let (answered, missing) = completeness(instrument, answers);
-    let subscales = subscale_sums(instrument, answers);
+    let given = given(instrument, answers);
+    let subscales = subscale_numbers(instrument, &given);
     let outcome = Outcome {
         score: None,
         no_score: None,
         prorated: false,
         band: None,
+        subscale_bands: subscale_bands(instrument, &subscales),
         subscales,
         positive: unjudged(instrument),
         risk,
@@ -149,20 +160,27 @@ pub fn score(instrument: &Instrument, answers: &Answers) -> Result<Outcome, Vec<
         missing,
     };
 
-    let lacking = count(outcome.missing.len());
-    let allowed = instrument.missing.allowed();
-    if lacking > allowed || answered == 0 {
-        let no_score = NoScore::TooManyMissing { missing: lacking, allowed };
-        return Ok(Outcome { no_score: Some(no_score), ..outcome });
+    if instrument.scoring == (Scoring::SubscalesOnly {}) {
+        return Ok(Outcome {
+            no_score: Some(NoScore::NoTotal {}),
+            positive: judge_cut_offs(instrument, &given, None, &outcome.subscales),
+            ..outcome
+        });
     }
 
-    let points = total(instrument, answers, answered, lacking);
-    let score = in_thousandths(points);
+    let lacking = count(outcome.missing.len());
+    let allowed = instrument.missing.allowed();
+    let score = if lacking > allowed || answered == 0 { None } else { total(instrument, &given, lacking) };
+    let Some(score) = score else {
+        let no_score = NoScore::TooManyMissing { missing: lacking, allowed };
+        return Ok(Outcome { no_score: Some(no_score), ..outcome });
+    };
+
     Ok(Outcome {
         score: Some(score),
         prorated: lacking > 0,
         band: instrument.band(score).map(|band| band.id.clone()),
-        positive: judge_cut_offs(instrument, answers, score, &outcome.subscales),
+        positive: judge_cut_offs(instrument, &given, Some(score), &outcome.subscales),
         ..outcome
     })
 }
@@ -219,6 +237,7 @@ fn outcome_without_gate(instrument: &Instrument, gate: &Gate, answers: &Answers,
         prorated: false,
         band: None,
         subscales: no_subscales(instrument),
+        subscale_bands: BTreeMap::new(),
         positive: unjudged(instrument),
         risk,
         answered,
@@ -228,53 +247,43 @@ fn outcome_without_gate(instrument: &Instrument, gate: &Gate, answers: &Answers,
 
 /// The instrument ends here by its own rule: the score is given, and nothing is missing.
 fn outcome_at_gate(instrument: &Instrument, gate: &Gate, risk: Risk) -> Outcome {
-    let score = in_thousandths(gate.score);
+    let score = gate.score.thousandths();
     let subscales = no_subscales(instrument);
     Outcome {
         score: Some(score),
         no_score: None,
         prorated: false,
         band: instrument.band(score).map(|band| band.id.clone()),
-        positive: judge_cut_offs(instrument, &Answers::default(), score, &subscales),
+        positive: judge_cut_offs(instrument, &Given::new(), Some(score), &subscales),
         subscales,
+        subscale_bands: BTreeMap::new(),
         risk,
         answered: 0,
         missing: Vec::new(),
     }
 }
 
-/// How many scored items have a value, and which have none.
+/// How many scored items have a value, and which are missed.
 fn completeness(instrument: &Instrument, answers: &Answers) -> (u16, Vec<String>) {
     let (given, lacking): (Vec<&Item>, Vec<&Item>) =
         instrument.scored_items().partition(|item| answers.value(&item.id).is_some());
-    let missing = lacking.into_iter().map(|item| item.id.clone()).collect();
+    // What does not apply was not asked. To decline it is to say that it does.
+    let is_missed = |item: &&Item| !item.if_it_applies || answers.is_declined(&item.id);
+    let missing = lacking.into_iter().filter(is_missed).map(|item| item.id.clone()).collect();
     (count(given.len()), missing)
 }
 
-/// Points over the scored items. Only called when the missing rule allows a score.
-fn total(instrument: &Instrument, answers: &Answers, answered: u16, lacking: u16) -> i32 {
-    let Scoring::Sum {} = instrument.scoring;
-    let sum: i32 = instrument.scored_items().filter_map(|item| answers.value(&item.id)).sum();
-    match instrument.missing {
-        MissingRule::Prorate { .. } if lacking > 0 => prorate(sum, answered, lacking),
-        _ => sum,
-    }
+fn subscale_numbers(instrument: &Instrument, given: &Given) -> BTreeMap<String, Option<i32>> {
+    instrument.subscales.iter().map(|part| (part.id.clone(), subscale(part, given))).collect()
 }
 
-/// sum × items / answered, to the nearest whole point, half up.
-fn prorate(sum: i32, answered: u16, lacking: u16) -> i32 {
-    let answered = i32::from(answered);
-    let items = answered + i32::from(lacking);
-    (2 * sum * items + answered).div_euclid(2 * answered)
-}
-
-fn subscale_sums(instrument: &Instrument, answers: &Answers) -> BTreeMap<String, Option<i32>> {
-    instrument.subscales.iter().map(|subscale| (subscale.id.clone(), subscale_sum(subscale, answers))).collect()
-}
-
-fn subscale_sum(subscale: &Subscale, answers: &Answers) -> Option<i32> {
-    let values: Option<Vec<i32>> = subscale.items.iter().map(|id| answers.value(id)).collect();
-    Some(in_thousandths(values?.iter().sum()))
+fn subscale_bands(instrument: &Instrument, numbers: &BTreeMap<String, Option<i32>>) -> BTreeMap<String, String> {
+    let band = |part: &super::Subscale| {
+        let number = numbers.get(&part.id).copied().flatten()?;
+        // The loader has made the range of every subscale with bands that of the instrument.
+        band_of(&part.bands, instrument.range, number).map(|band| (part.id.clone(), band.id.clone()))
+    };
+    instrument.subscales.iter().filter_map(band).collect()
 }
 
 fn no_subscales(instrument: &Instrument) -> BTreeMap<String, Option<i32>> {
@@ -289,8 +298,8 @@ fn unjudged(instrument: &Instrument) -> Vec<Judged> {
 
 fn judge_cut_offs(
     instrument: &Instrument,
-    answers: &Answers,
-    score: i32,
+    given: &Given,
+    score: Option<i32>,
     subscales: &BTreeMap<String, Option<i32>>,
 ) -> Vec<Judged> {
     instrument
@@ -299,13 +308,12 @@ fn judge_cut_offs(
         .map(|cut_off| Judged {
             cut_off: cut_off.id.clone(),
             met: match &cut_off.rule {
-                CutOffRule::Total { at_least } => Some(score >= in_thousandths(*at_least)),
+                CutOffRule::Total { at_least } => score.map(|score| score >= at_least.thousandths()),
+                CutOffRule::TotalAtMost { at_most } => score.map(|score| score <= at_most.thousandths()),
                 CutOffRule::Subscale { subscale, at_least } => {
-                    subscales.get(subscale).copied().flatten().map(|sum| sum >= in_thousandths(*at_least))
+                    subscales.get(subscale).copied().flatten().map(|number| number >= at_least.thousandths())
                 }
-                CutOffRule::Symptoms { item_at_least, needs } => {
-                    has_symptoms(instrument, answers, *item_at_least, needs)
-                }
+                CutOffRule::Symptoms { item_at_least, needs } => has_symptoms(instrument, given, *item_at_least, needs),
             },
         })
         .collect()
@@ -314,15 +322,15 @@ fn judge_cut_offs(
 /// None as soon as a needed subscale is incomplete: an unanswered symptom is not an absent one.
 fn has_symptoms(
     instrument: &Instrument,
-    answers: &Answers,
+    given: &Given,
     item_at_least: i32,
     needs: &BTreeMap<String, u16>,
 ) -> Option<bool> {
     let mut met = true;
     for (id, needed) in needs {
         let subscale = instrument.subscales.iter().find(|s| s.id == *id)?;
-        let values: Option<Vec<i32>> = subscale.items.iter().map(|i| answers.value(i)).collect();
-        let present = values?.iter().filter(|v| **v >= item_at_least).count();
+        let points: Option<Vec<i32>> = subscale.items.iter().map(|item| given.get(item.as_str()).copied()).collect();
+        let present = points?.iter().filter(|points| **points >= item_at_least).count();
         met &= count(present) >= *needed;
     }
     Some(met)

@@ -1,0 +1,1 @@
+//! Goals and their ratings, homework and what became of it.

@@ -1,0 +1,1 @@
+//! The rows of a record that is taken out.

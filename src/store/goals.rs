@@ -1,0 +1,1 @@
+//! Goals, their ratings, and homework.

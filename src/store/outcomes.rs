@@ -1,0 +1,1 @@
+//! The rows of outcome figures, read in passing and never held all at once.

@@ -1,0 +1,1 @@
+//! The rows of a member's progress.

@@ -1,0 +1,1 @@
+//! Records that are taken out, and who is told of it.

@@ -1,0 +1,1 @@
+//! A member's progress: own across all groups, and as a therapist sees it.
