@@ -714,21 +714,44 @@ impl<'a> Year<'a> {
             house.post(&self.people[course::EMIL], &path, &Value::Null)?;
         }
         if number == course::DORA_AT_RISK {
+            let risk = self.open_risk()?;
+            house.change(by, Method::POST, &risk, "/acknowledgement", &json!({}))?;
+            let assessed = json!({"note": "After the session: passive thoughts of death, no plan, no means."});
+            house.change(by, Method::POST, &risk, "/assessment", &assessed)?;
             let note = json!({
                 "session": session, "text": "I was afraid for a moment, and then too quick with plans. For supervision."
             });
             house.post(by, &format!("/v1/groups/{group}/process-notes"), &note)?;
         }
+        if number == course::DORA_AT_RISK + 1 {
+            let closed = json!({
+                "disposition": "safety_plan", "note": "Plan written together and gone through again; both calls kept."
+            });
+            house.change(by, Method::POST, &self.open_risk()?, "/closing", &closed)?;
+        }
         Ok(())
     }
 
-    /// Session 11 was last evening and waits to be recorded; session 12 is to come, and the circle has just met.
+    /// Where the group's most urgent risk mark is.
+    fn open_risk(&self) -> Result<String, Problem> {
+        let risks = format!("/v1/groups/{}/risks", self.group);
+        let open = self.house.get(&self.therapist, &risks)?;
+        Ok(format!("{risks}/{}", open.body["items"][0]["id"].as_str().unwrap_or_default()))
+    }
+
+    /// Session 11 was last evening and waits to be recorded, as an answer that Dora gave before it waits for somebody to
+    /// look at it; session 12 is to come, and the circle has just met.
     fn plan_last_sessions(&mut self) -> Result<(), Problem> {
         let (house, group, by) = (self.house, &self.group, &self.therapist);
         house.travel(LAST_WEEK, -3 * 24 * 60)?;
         let last = house.plan(by, group, LAST_WEEK, "Session 11", agenda(EVENINGS[10].items))?;
         let end = house.plan(by, group, LAST_WEEK + 1, "Session 12", agenda(EVENINGS[11].items))?;
         self.next = vec![last, end];
+        house.travel(LAST_WEEK, -3 * 60)?;
+        let mut before = answers("phq-9", &MEMBERS[course::DORA].complaints[0], 17);
+        before["phq-9.9"] = json!(1);
+        let measure = json!({"instrument": "phq-9", "answers": before});
+        house.post(&self.people[course::DORA], &format!("/v1/groups/{group}/measures"), &measure)?;
         if let Some(circle) = &self.circle {
             circle.plan_last()?;
         }

@@ -252,6 +252,7 @@ impl Action {
                 | ReadProgressEntries
                 | ReadRisks
                 | ReadPreparation
+                | ReviewMember
                 | ReadGroupProgress
                 | ReadGoals
                 | ExportGroupRecord

@@ -176,6 +176,7 @@ fn bench(database: &'static str, location: &Location, size: &Size, cores: usize)
         for (operation, requests, statements) in [
             ("a member's year", progress_requests(&cast), progress_statements(&cast, &heard)),
             ("a page of sessions", session_requests(&cast), session_statements(&cast, &heard)),
+            ("a preparation", preparation_requests(&cast, &planned), preparation_statements(&cast, &planned, &heard)),
         ] {
             for connections in CONNECTIONS.into_iter().filter(|_| size.includes(operation)) {
                 let run = read(location, size, connections, &server, &empty, &requests, &statements);
@@ -242,6 +243,19 @@ fn session_requests(cast: &Cast) -> Vec<Vec<u8>> {
     cast.groups.iter().zip(&cast.leads).take(TURNS).map(page).collect()
 }
 
+/// The therapist's view of the roster before a session, for one planned session of each group.
+fn preparation_requests(cast: &Cast, planned: &[Recording]) -> Vec<Vec<u8>> {
+    let one = |planned: &Recording| {
+        let path = format!("/v1/groups/{}/sessions/{}/preparation", planned.group, planned.session);
+        request("GET", &path, &[("authorization", &bearer(&lead_of(cast, planned).1))], None)
+    };
+    planned.iter().take(TURNS.min(cast.groups.len())).map(one).collect()
+}
+
+fn lead_of<'a>(cast: &'a Cast, planned: &Recording) -> &'a (Caller, String) {
+    cast.leads.iter().find(|(caller, _)| caller.account == planned.lead).expect("the lead")
+}
+
 fn recording_request(cast: &Cast, planned: &Recording, index: usize) -> Vec<u8> {
     let token = &cast.leads.iter().find(|(caller, _)| caller.account == planned.lead).expect("the lead").1;
     let answers: serde_json::Map<_, _> =
@@ -265,6 +279,7 @@ struct Heard {
     record: Vec<Overheard>,
     progress: Vec<Overheard>,
     page: Vec<Overheard>,
+    preparation: Vec<Overheard>,
     sign_in: Vec<Overheard>,
 }
 
@@ -280,8 +295,9 @@ fn overheard(location: &Location, cast: &Cast, planned: &[Recording]) -> Heard {
         let record = hear(recording_request(cast, &planned[0], 0), 200);
         let progress = hear(progress_request(&cast.members[0]), 200);
         let page = hear(session_requests(cast).swap_remove(0), 200);
+        let preparation = hear(preparation_requests(cast, planned).swap_remove(0), 200);
         let sign_in = hear(sign_in_request(&cast.members[0].sign_in_name), 201);
-        found = Some(Heard { record, progress, page, sign_in });
+        found = Some(Heard { record, progress, page, preparation, sign_in });
     });
     statements::end();
     found.expect("the server answered")
@@ -313,6 +329,19 @@ fn session_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
         )
     };
     cast.groups.iter().zip(&cast.leads).take(TURNS).map(for_one).collect()
+}
+
+/// The agreement stays that of the first group: a member's signatures are looked up alike, and found to be of another.
+fn preparation_statements(cast: &Cast, planned: &[Recording], heard: &Heard) -> Vec<Sent> {
+    let first = &planned[0];
+    let for_one = |one: &Recording| {
+        let [was, is] = [first, one].map(|planned| {
+            let caller = lead_of(cast, planned).0;
+            [planned.group, planned.session, planned.lead, caller.sign_in].into_iter().chain(planned.members.clone())
+        });
+        statements::again(&heard.preparation, &was.zip(is).collect())
+    };
+    planned.iter().take(TURNS.min(cast.groups.len())).map(for_one).collect()
 }
 
 fn ask(address: SocketAddr, connections: usize, bound: &Bound, requests: &[Vec<u8>], status: u16) -> Run {
@@ -489,6 +518,7 @@ fn plans(database: &str, location: &Location, heard: &Heard) {
         ("record a session", &heard.record),
         ("a member's year", &heard.progress),
         ("a page of sessions", &heard.page),
+        ("a preparation", &heard.preparation),
         ("sign in", &heard.sign_in),
     ] {
         let mut without = Vec::new();

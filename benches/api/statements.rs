@@ -61,36 +61,51 @@ fn read(text: &str) -> Overheard {
     Overheard { sql: portable, values: values_of(values) }
 }
 
-/// Reads what `Debug` wrote of ids, moments, numbers, truth and text.
+/// Reads what `Debug` wrote of ids, moments, numbers, truth, text and words.
 fn values_of(text: &str) -> Option<Vec<Value>> {
     let inner = text.strip_prefix('[')?.strip_suffix(']')?;
-    if inner.is_empty() {
-        return Some(Vec::new());
+    // One list in one value, as PostgreSQL has them, holds commas of its own.
+    let mut depth = 0;
+    let parts = inner.split_inclusive(|c| {
+        match c {
+            '[' => depth += 1,
+            ']' => depth -= 1,
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    let parts = parts.map(|part| part.trim().trim_end_matches(',')).filter(|part| !part.is_empty());
+    parts.map(value_of).collect()
+}
+
+fn value_of(part: &str) -> Option<Value> {
+    let inside =
+        |part: &str, name: &str| part.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')').map(str::to_owned);
+    let some = inside(part, "Some");
+    let part = some.as_deref().unwrap_or(part);
+    if let Some(id) = inside(part, "Id") {
+        return id.parse().ok().map(Value::Id);
     }
-    inner
-        .split(", ")
-        .map(|part| {
-            let part = part.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(part);
-            if let Some(id) = part.strip_prefix("Id(").and_then(|rest| rest.strip_suffix(')')) {
-                return id.parse().ok().map(Value::Id);
-            }
-            if let Some(id) = part.strip_prefix("[Id(").and_then(|rest| rest.strip_suffix(")]")) {
-                return id.parse().ok().map(|id| Value::Ids(vec![id]));
-            }
-            if let Some(moment) = part.strip_prefix("Moment(").and_then(|rest| rest.strip_suffix(')')) {
-                return moment.parse().ok().map(Value::Big);
-            }
-            match part {
-                "true" => return Some(Value::Bool(true)),
-                "false" => return Some(Value::Bool(false)),
-                _ => {}
-            }
-            if let Some(text) = part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-                return Some(Value::Text(text.to_owned()));
-            }
-            part.parse().ok().map(Value::Big)
-        })
-        .collect()
+    if let Some(ids) = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        let ids = ids.split(", ").map(|id| inside(id, "Id")?.parse().ok());
+        return ids.collect::<Option<_>>().map(Value::Ids);
+    }
+    if let Some(moment) = inside(part, "Moment") {
+        return moment.parse().ok().map(Value::Big);
+    }
+    match part {
+        "true" => return Some(Value::Bool(true)),
+        "false" => return Some(Value::Bool(false)),
+        _ => {}
+    }
+    if let Some(text) = part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+        return Some(Value::Text(text.to_owned()));
+    }
+    // A word of a closed list: `Held` is kept as `held`.
+    if part.starts_with(|c: char| c.is_ascii_uppercase()) && part.chars().all(|c| c.is_ascii_alphabetic()) {
+        return Some(Value::Text(part.to_ascii_lowercase()));
+    }
+    part.parse().ok().map(Value::Big)
 }
 
 /// The same statements for other people: ids that are named are put in place of those that were overheard.

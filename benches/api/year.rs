@@ -81,7 +81,10 @@ pub fn embedded(directory: &Path, groups: usize) -> Location {
     let run = directory.join("run.db");
     remove(&run);
     std::fs::copy(&kept, &run).expect("room for a copy");
-    at(&run)
+    let location = at(&run);
+    // Tables that came after it was filled.
+    migrations::run(&location).expect("the migrations run");
+    location
 }
 
 fn at(file: &Path) -> Location {

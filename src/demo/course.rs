@@ -260,7 +260,7 @@ pub const GUS_JOINS: usize = 4;
 pub const HANA_LEAVES: usize = 5;
 /// The last evening before which Emil's consent stood.
 pub const EMIL_WITHDRAWS: usize = 6;
-/// The evening on which Dora's ninth answer is above zero.
+/// The evening on which Dora's ninth answer is above zero; before session 11 it is again.
 pub const DORA_AT_RISK: usize = 9;
 
 pub const MEMBERS: [Member; 8] = [
@@ -297,7 +297,7 @@ pub const MEMBERS: [Member; 8] = [
     Member {
         name: "Dora",
         sign_in_name: "dora.weiss",
-        about: "member: gets worse; one positive item 9",
+        about: "member: gets worse; item 9 positive twice, one mark still open",
         attendance: "AAAAALAEAA",
         phq_9: [11, 11, 12, 12, 13, 14, 15, 16, 19, 18],
         gad_7: [8, 9, 10, 12, 14],

@@ -8,6 +8,7 @@ use super::{
     columns::{Json, Sealed, word_columns},
     connection::{Connection, insert_many},
     permit::{Permit, concerns},
+    risks,
     schema::{measure_schedules, measure_versions, measures},
     sealing::Place,
 };
@@ -37,6 +38,16 @@ impl From<Risk> for RiskMark {
             Risk::None => RiskMark::None,
             Risk::Positive => RiskMark::Positive,
             Risk::Declined => RiskMark::Declined,
+        }
+    }
+}
+
+impl From<RiskMark> for Risk {
+    fn from(mark: RiskMark) -> Risk {
+        match mark {
+            RiskMark::None => Risk::None,
+            RiskMark::Positive => Risk::Positive,
+            RiskMark::Declined => Risk::Declined,
         }
     }
 }
@@ -113,7 +124,7 @@ fn no_score(outcome: &Outcome) -> Option<String> {
     outcome.no_score.as_ref().map(|reason| Json::of(reason).0)
 }
 
-/// Keeps measures, all with one statement.
+/// Keeps measures, all with one statement, and raises the risk marks that they ask for.
 pub fn insert(
     connection: &mut Connection,
     permit: &Permit<act::RecordMeasure>,
@@ -173,6 +184,7 @@ pub fn insert(
         });
     }
     insert_many!(connection.with(permit), measures::table, &rows)?;
+    risks::raise(connection, permit, &kept)?;
     match kept.as_slice() {
         [only] => concerns(connection, permit, Some(only.member_id), Some(only.id)),
         // Several members, or none: the entry concerns the group as a whole.
@@ -254,7 +266,8 @@ fn open_answers(connection: &mut Connection, member: Id, measure: Id, sealed: &S
     serde_json::from_str(&text).map_err(|_| Problem::Internal("kept answers cannot be read".into()))
 }
 
-/// Keeps the version that stood, and puts a corrected administration in its place.
+/// Keeps the version that stood, and puts a corrected administration in its place. Its risk is judged again: that
+/// raises a mark, and takes none away.
 pub fn update(
     connection: &mut Connection,
     permit: &Permit<act::CorrectMeasure>,
@@ -301,7 +314,10 @@ pub fn update(
         measures::version.eq(kept.version + 1),
     ))
     .execute(connection.with(permit))?;
-    if changed == 0 { Err(Problem::Stale) } else { Ok(()) }
+    if changed == 0 {
+        return Err(Problem::Stale);
+    }
+    risks::rejudge(connection, permit, kept, risk)
 }
 
 /// Marks a measure as entered in error: hidden from trends and lists, kept in its history.
@@ -330,7 +346,10 @@ pub fn update_entered_in_error(
         measures::version.eq(kept.version + 1),
     ))
     .execute(connection.with(permit))?;
-    if changed == 0 { Err(Problem::Stale) } else { Ok(()) }
+    if changed == 0 {
+        return Err(Problem::Stale);
+    }
+    risks::note_error(connection, permit, kept)
 }
 
 fn insert_version(

@@ -1001,6 +1001,75 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    risks (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        measure_id -> Uid,
+        risk -> Text,
+        state -> Text,
+        owner_id -> Nullable<Uid>,
+        raised_at -> BigInt,
+        due_at -> Nullable<BigInt>,
+        disposition -> Nullable<Text>,
+        closed_at -> Nullable<BigInt>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    risk_steps (id) {
+        id -> Uid,
+        group_id -> Uid,
+        risk_id -> Uid,
+        step -> Text,
+        by_id -> Nullable<Uid>,
+        at -> BigInt,
+        risk -> Nullable<Text>,
+        owner_id -> Nullable<Uid>,
+        disposition -> Nullable<Text>,
+        note -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    risk_covers (id) {
+        id -> Uid,
+        group_id -> Uid,
+        owner_id -> Uid,
+        stand_in_id -> Uid,
+        from_at -> BigInt,
+        until_at -> BigInt,
+        named_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    reviews (id) {
+        id -> Uid,
+        group_id -> Uid,
+        session_id -> Uid,
+        member_id -> Uid,
+        reviewed_by -> Uid,
+        reviewed_at -> BigInt,
+        as_of -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     data_keys,
     accounts,
@@ -1062,4 +1131,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     consequences,
     referrals,
     feeds,
+    risks,
+    risk_steps,
+    risk_covers,
+    reviews,
 );

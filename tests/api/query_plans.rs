@@ -1,17 +1,21 @@
 //! Every statement of the server finds its rows by an index, so that its cost stays flat while the tables grow.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, Once},
 };
 
-use circlekeeper::{config::ServerConfig, store::migrations, store::sign_ins};
+use circlekeeper::{
+    config::ServerConfig,
+    store::{connection::Location, migrations, sign_ins},
+};
 use diesel::{
     Connection, QueryableByName, RunQueryDsl,
     connection::{Instrumentation, InstrumentationEvent, set_default_instrumentation},
     sql_types::Text,
     sqlite::SqliteConnection,
 };
+use secrecy::ExposeSecret;
 use serde_json::json;
 
 use crate::{
@@ -21,23 +25,37 @@ use crate::{
 };
 
 static STATEMENTS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+/// How many were looked up, by the database.
+static READS: Mutex<BTreeMap<String, usize>> = Mutex::new(BTreeMap::new());
 
 /// Collects the statements of every connection that is opened from now on, those of other tests included.
-fn collect() {
+pub fn collect() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         set_default_instrumentation(|| {
-            let collector = |event: InstrumentationEvent<'_>| {
-                if let InstrumentationEvent::StartQuery { query, .. } = event {
+            let mut database = String::new();
+            let collector = move |event: InstrumentationEvent<'_>| match event {
+                InstrumentationEvent::StartEstablishConnection { url, .. } => database = url.to_owned(),
+                InstrumentationEvent::StartQuery { query, .. } => {
                     let text = query.to_string();
                     let sql = text.split(" -- binds").next().unwrap_or_default().trim().to_owned();
+                    if sql.starts_with("SELECT") {
+                        *READS.lock().expect("no panic while collecting").entry(database.clone()).or_default() += 1;
+                    }
                     STATEMENTS.lock().expect("no panic while collecting").insert(sql);
                 }
+                _ => {}
             };
             Some(Box::new(collector) as Box<dyn Instrumentation>)
         })
         .expect("the instrumentation is set");
     });
+}
+
+/// How many look-ups a database was asked for since its connections are collected.
+pub fn reads(location: &Location) -> usize {
+    let database = location.file().unwrap_or_else(|| location.url.expose_secret());
+    READS.lock().expect("no panic while collecting").get(database).copied().unwrap_or(0)
 }
 
 #[derive(QueryableByName)]

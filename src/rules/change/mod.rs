@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub use jacobson_truax::{BadParameters, CutPoint, Parameters, Population, Z_95};
-pub use track::{OffTrack, Seat, TrackRule, off_track};
+pub use track::{OffTrack, Seat, TrackRule, missed, off_track};
 pub use yardstick::{Finding, Judgement, Line, ReliableSet, Scale, Yardstick};
 
 /// One administration of the instrument, as its newest correction says.

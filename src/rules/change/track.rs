@@ -70,7 +70,9 @@ pub fn off_track<'a>(
     reasons
 }
 
-fn missed<'a>(rule: TrackRule, seats: &[Seat]) -> Option<OffTrack<'a>> {
+/// The misses in a row that end in the newest seat, where they are too many. `seats` in order of time. It needs no
+/// instrument: somebody who was never measured can be missing too.
+pub fn missed<'a>(rule: TrackRule, seats: &[Seat]) -> Option<OffTrack<'a>> {
     let run = seats.iter().rev().take_while(|seat| !seat.status.was_there());
     let (mut missed, mut excused, mut since) = (0_u16, 0_u16, None);
     for seat in run {

@@ -1,0 +1,2 @@
+-- Nothing goes back: a review is evidence.
+SELECT 1;
