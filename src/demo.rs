@@ -17,7 +17,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use self::circle::Circle;
-use self::course::{ENTRIES, EVENINGS, FORMER, FORMER_ITEMS, Item, MEMBERS, Member, PASSWORD};
+use self::course::{ENTRIES, EVENINGS, FORMER, FORMER_ITEMS, GOALS, Item, MEMBERS, Member, PASSWORD, REPORTS};
 use crate::{
     config::ServerConfig,
     identity::{Passwords, Tokens},
@@ -407,6 +407,8 @@ struct Year<'a> {
     /// The memberships of [`MEMBERS`], once they are in the group.
     members: Vec<Option<String>>,
     emils_signature: String,
+    /// The goals of [`GOALS`], once both sides agreed to them.
+    goals: Vec<String>,
     /// How many evenings were held.
     held: usize,
     /// Sessions 11 and 12, once they are planned.
@@ -453,6 +455,7 @@ impl<'a> Year<'a> {
             consent: String::new(),
             members: vec![None; MEMBERS.len()],
             emils_signature: String::new(),
+            goals: Vec::new(),
             held: 0,
             next: Vec::new(),
         })
@@ -668,6 +671,7 @@ impl<'a> Year<'a> {
         )?;
         house.travel(week, 20 * 60)?;
         self.follow_up(number, &session, from)?;
+        self.pursue_goals(number, &session)?;
         self.held += 1;
         Ok(())
     }
@@ -737,6 +741,44 @@ impl<'a> Year<'a> {
         let risks = format!("/v1/groups/{}/risks", self.group);
         let open = self.house.get(&self.therapist, &risks)?;
         Ok(format!("{risks}/{}", open.body["items"][0]["id"].as_str().unwrap_or_default()))
+    }
+
+    /// Goals are agreed on after the first evening and rated later on; homework is reported on the day after.
+    fn pursue_goals(&mut self, number: usize, session: &str) -> Result<(), Problem> {
+        let (house, therapist) = (self.house, &self.therapist);
+        let path = format!("/v1/groups/{}/goals", self.group);
+        if number == 1 {
+            for goal in &GOALS {
+                let member = &self.people[goal.member];
+                let [much_less, less, expected, more, much_more] = goal.levels;
+                let body = json!({
+                    "member": self.members[goal.member], "text": goal.text, "weight": goal.weight,
+                    "levels": {
+                        "much_less": much_less, "less": less, "expected": expected, "more": more, "much_more": much_more
+                    }
+                });
+                let (by, other) = if goal.by_member { (member, therapist) } else { (therapist, member) };
+                let proposed = house.post(by, &path, &body)?.id();
+                house.post(other, &format!("{path}/{proposed}/agreement"), &json!({"wording": 1}))?;
+                self.goals.push(proposed);
+            }
+        }
+        for (goal, id) in GOALS.iter().zip(&self.goals) {
+            for (_, own, clinicians) in goal.ratings.iter().filter(|(evening, ..)| *evening == number) {
+                for (by, level) in [(&self.people[goal.member], own), (therapist, clinicians)] {
+                    house.post(by, &format!("{path}/{id}/ratings"), &json!({"level": level}))?;
+                }
+            }
+        }
+        let reports = REPORTS.iter().filter(|(evening, ..)| *evening == number);
+        for (_, member, said, words) in reports {
+            let by = &self.people[*member];
+            let homework = house.get(by, &format!("/v1/groups/{}/homework?session={session}", self.group))?;
+            let id = homework.body["items"][0]["id"].as_str().unwrap_or_default();
+            let path = format!("/v1/groups/{}/homework/{id}/report", self.group);
+            house.ask(by, Method::PUT, &path, None, &json!({"said": said, "words": words}))?;
+        }
+        Ok(())
     }
 
     /// Session 11 was last evening and waits to be recorded, as an answer that Dora gave before it waits for somebody to

@@ -392,3 +392,45 @@ pub const FORMER_ITEMS: [Item; 3] = [
     item("exposure-hierarchy", "One step on the ladder", "hope", 50, Some("Take the step twice"), 45),
     item("relaxation-training", "Muscle by muscle", "imparting-information", 20, None, 20),
 ];
+
+/// A goal of a member, and how it was rated after some of the evenings (from 1).
+pub struct Goal {
+    pub member: usize,
+    /// The member's own proposal, or the therapist's.
+    pub by_member: bool,
+    pub text: &'static str,
+    /// From much less to much more than expected.
+    pub levels: [&'static str; 5],
+    pub weight: i32,
+    /// Evening, the member's level, the therapist's.
+    pub ratings: &'static [(usize, i32, i32)],
+}
+
+/// Two goals, agreed on after the first evening.
+pub const GOALS: [Goal; 2] = [
+    Goal {
+        member: ARI,
+        by_member: true,
+        text: "Be out of bed by eight and out of the house before noon.",
+        levels: ["No day of the week", "One or two days", "Four days", "Five or six days", "Every day"],
+        weight: 6,
+        ratings: &[(2, -2, -2), (5, -1, -1), (8, 0, 0), (10, 1, 0)],
+    },
+    Goal {
+        member: ARI,
+        by_member: false,
+        text: "Say what I need to one person a week.",
+        levels: ["Nobody in a month", "Somebody in a month", "One person a week", "Two a week", "Whoever is there"],
+        weight: 3,
+        ratings: &[(5, -2, -1), (10, 0, 0)],
+    },
+];
+
+/// What became of the homework of an evening (from 1): whose, what was said, and in which words.
+pub const REPORTS: [(usize, usize, &str, Option<&str>); 5] = [
+    (2, ARI, "partly", Some("Logged the mornings. The evenings look all alike.")),
+    (3, ARI, "done", Some("Drew for half an hour. It was a two before and a five after.")),
+    (3, BEA, "not_done", None),
+    (5, BEA, "done", None),
+    (6, ARI, "not_said", None),
+];

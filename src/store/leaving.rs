@@ -11,7 +11,7 @@ use super::{
     accounts,
     columns::Sealed,
     connection::Connection,
-    keys, members,
+    goals, keys, members,
     permit::Permit,
     schema::{
         absences, agreements, attendance_versions, attendances, breach_handlers, breach_reports, check_ins,
@@ -1630,6 +1630,7 @@ fn leave_clinic(
     diesel::update(measures::table.filter(measures::member_id.eq(member)).filter(measures::recorded_by.eq(account)))
         .set(measures::recorded_by.eq(member))
         .execute(connection.with(permit))?;
+    goals::cut_off(connection, permit, member)?;
     diesel::update(
         invitations::table
             .filter(invitations::member_id.eq(member))

@@ -1070,6 +1070,139 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    goals (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        proposed_by -> Uid,
+        proposed_as -> Text,
+        proposed_at -> BigInt,
+        wording -> Integer,
+        outcome -> Nullable<Text>,
+        ended_by -> Nullable<Uid>,
+        ended_as -> Nullable<Text>,
+        ended_at -> Nullable<BigInt>,
+        ending_words -> Nullable<Binary>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    goal_wordings (id) {
+        id -> Uid,
+        group_id -> Uid,
+        goal_id -> Uid,
+        number -> Integer,
+        content -> Binary,
+        weight -> Integer,
+        written_by -> Uid,
+        written_as -> Text,
+        written_at -> BigInt,
+        member_agreed_at -> Nullable<BigInt>,
+        clinician_agreed_at -> Nullable<BigInt>,
+        clinician_agreed_by -> Nullable<Uid>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    goal_ratings (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        goal_id -> Uid,
+        wording -> Integer,
+        rated_as -> Text,
+        level -> Integer,
+        rated_at -> BigInt,
+        words -> Nullable<Binary>,
+        entered_in_error -> Bool,
+        recorded_by -> Uid,
+        recorded_at -> BigInt,
+        reason -> Nullable<Binary>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    goal_rating_versions (rating_id, version) {
+        rating_id -> Uid,
+        group_id -> Uid,
+        version -> Integer,
+        level -> Integer,
+        rated_at -> BigInt,
+        words -> Nullable<Binary>,
+        entered_in_error -> Bool,
+        recorded_by -> Uid,
+        recorded_at -> BigInt,
+        reason -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    homework (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        text -> Binary,
+        due_on -> Nullable<Text>,
+        set_by -> Uid,
+        set_at -> BigInt,
+        withdrawn_by -> Nullable<Uid>,
+        withdrawn_at -> Nullable<BigInt>,
+        withdrawn_reason -> Nullable<Binary>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    homework_reports (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        homework_id -> Uid,
+        said -> Text,
+        words -> Nullable<Binary>,
+        reported_as -> Text,
+        recorded_by -> Uid,
+        recorded_at -> BigInt,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    homework_report_versions (report_id, version) {
+        report_id -> Uid,
+        group_id -> Uid,
+        version -> Integer,
+        said -> Text,
+        words -> Nullable<Binary>,
+        reported_as -> Text,
+        recorded_by -> Uid,
+        recorded_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     data_keys,
     accounts,
@@ -1135,4 +1268,11 @@ diesel::allow_tables_to_appear_in_same_query!(
     risk_steps,
     risk_covers,
     reviews,
+    goals,
+    goal_wordings,
+    goal_ratings,
+    goal_rating_versions,
+    homework,
+    homework_reports,
+    homework_report_versions,
 );

@@ -373,7 +373,7 @@ fn the_most_urgent_mark_comes_first_on_every_page() {
     let [first, second, third, fourth, fifth, sixth, seventh] = marks.try_into().unwrap();
     let open = [&second, &third, &fourth, &fifth, &first].map(String::clone);
     assert_eq!(order(""), open);
-    assert_eq!(order("?state=acknowledged"), [first.clone()]);
+    assert_eq!(order("?state=acknowledged"), std::slice::from_ref(&first));
     assert_eq!(order("?state=raised"), open[..4]);
     assert_eq!(order("?state=closed"), [seventh, sixth]);
     assert_eq!(order(&format!("?member={}", led.second_member.id)), Vec::<String>::new());
