@@ -11,7 +11,7 @@ use clap::Args;
 use secrecy::SecretString;
 
 use crate::{
-    rules::instruments::Registry,
+    rules::{instruments::Registry, suppression::SMALLEST_K},
     store::{connection::Location, sealing::Masters},
 };
 
@@ -124,6 +124,10 @@ pub struct ServerConfig {
     /// built-in texts when not said
     #[arg(long, env = "CIRCLEKEEPER_INSTRUMENT_TEXTS", value_name = "DIR")]
     pub instrument_texts: Option<PathBuf>,
+    /// The smallest count of people that leaves a group's own leaders; 11 at least
+    #[arg(long, env = "CIRCLEKEEPER_SMALLEST_COUNT", default_value_t = SMALLEST_K,
+          value_parser = clap::value_parser!(u32).range(i64::from(SMALLEST_K)..=1_000))]
+    pub smallest_count: u32,
     /// Log as JSON lines instead of text; CIRCLEKEEPER_LOG says how much (error, warn, info, debug)
     #[arg(long, env = "CIRCLEKEEPER_LOG_JSON")]
     pub log_json: bool,
@@ -142,6 +146,7 @@ impl Default for ServerConfig {
             trusted_proxies: Vec::new(),
             origins: Vec::new(),
             instrument_texts: None,
+            smallest_count: SMALLEST_K,
             log_json: false,
         }
     }

@@ -1,6 +1,7 @@
 //! The demo: a believable year of a clinic, on a fresh embedded database, made by asking the server as its people would.
 
 mod circle;
+mod class;
 mod course;
 
 use std::{cell::Cell, net::SocketAddr, path::PathBuf, pin::Pin, rc::Rc};
@@ -17,6 +18,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use self::circle::Circle;
+use self::class::Class;
 use self::course::{ENTRIES, EVENINGS, FORMER, FORMER_ITEMS, GOALS, Item, MEMBERS, Member, PASSWORD, REPORTS};
 use crate::{
     config::ServerConfig,
@@ -402,6 +404,7 @@ struct Year<'a> {
     people: Vec<Person>,
     former: Option<Former>,
     circle: Option<Circle<'a>>,
+    class: Option<Class<'a>>,
     group: String,
     consent: String,
     /// The memberships of [`MEMBERS`], once they are in the group.
@@ -451,6 +454,7 @@ impl<'a> Year<'a> {
             people,
             former: None,
             circle: None,
+            class: None,
             group: String::new(),
             consent: String::new(),
             members: vec![None; MEMBERS.len()],
@@ -472,6 +476,13 @@ impl<'a> Year<'a> {
             0..LAST_WEEK => self.hold_session(week)?,
             LAST_WEEK => self.plan_last_sessions()?,
             _ => {}
+        }
+        if week == Class::first_week(self.house) {
+            let (by, leads) = (&self.administrator, &self.co_therapist);
+            self.class = Some(Class::begin(self.house, by, leads, self.organization, week)?);
+        }
+        if let Some(class) = &self.class {
+            class.live_through(week)?;
         }
         if week == circle::FIRST_WEEK {
             let of_both = [("Finch", &self.people[course::ARI]), ("Fay", &self.people[course::FARAH])];

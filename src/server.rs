@@ -28,7 +28,7 @@ use crate::{
         command::{BODY_LIMIT, weight},
         operation::{Api, Document},
     },
-    rules::instruments::Registry,
+    rules::{instruments::Registry, suppression::SmallestCount},
     store::{
         connection::Db,
         sign_ins::{self, Lifetimes},
@@ -56,6 +56,7 @@ pub struct Parts {
     proxies: Data<TrustedProxies>,
     guesses: Data<Guesses>,
     instruments: Data<Registry>,
+    smallest_count: Data<SmallestCount>,
 }
 
 impl Parts {
@@ -74,6 +75,7 @@ impl Parts {
             proxies: Data::new(TrustedProxies(config.trusted_proxies.clone())),
             guesses: Data::new(Guesses::default()),
             instruments: Data::new(Registry::built_in().clone()),
+            smallest_count: Data::new(SmallestCount::new(config.smallest_count)),
         }
     }
 
@@ -93,6 +95,7 @@ impl Parts {
             .app_data(self.proxies.clone())
             .app_data(self.guesses.clone())
             .app_data(self.instruments.clone())
+            .app_data(self.smallest_count.clone())
             .app_data(PayloadConfig::new(BODY_LIMIT))
             .app_data(PathConfig::default().error_handler(|_, _| Problem::NotFound.into()))
             .app_data(QueryConfig::default().error_handler(|error, _| unreadable_query(&error).into()));

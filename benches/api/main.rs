@@ -3,6 +3,7 @@
 
 mod bare;
 mod load;
+mod outcomes;
 #[cfg(feature = "postgres")]
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/api/postgres.rs"]
@@ -132,6 +133,9 @@ fn main() {
         size.groups * 520,
         size.seconds
     );
+    if size.includes("outcomes, change engine") {
+        outcomes::change_engine(size.seconds);
+    }
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../bench");
     let only = std::env::var("BENCH_DATABASE").unwrap_or_default();
     if only != "postgres" {
@@ -177,10 +181,12 @@ fn bench(database: &'static str, location: &Location, size: &Size, cores: usize)
             ("a member's year", progress_requests(&cast), progress_statements(&cast, &heard)),
             ("a page of sessions", session_requests(&cast), session_statements(&cast, &heard)),
             ("a preparation", preparation_requests(&cast, &planned), preparation_statements(&cast, &planned, &heard)),
+            ("a group's outcomes", outcome_requests(&cast), outcome_statements(&cast, &heard)),
         ] {
             for connections in CONNECTIONS.into_iter().filter(|_| size.includes(operation)) {
                 let run = read(location, size, connections, &server, &empty, &requests, &statements);
-                Line { operation, database, connections, run: run.0, limit: run.1, aim: Some(0.4) }.print();
+                let aim = (!operation.contains("outcomes")).then_some(0.4);
+                Line { operation, database, connections, run: run.0, limit: run.1, aim }.print();
             }
         }
         for connections in CONNECTIONS.into_iter().filter(|_| size.includes("sign in")) {
@@ -189,6 +195,9 @@ fn bench(database: &'static str, location: &Location, size: &Size, cores: usize)
     }
     if size.includes("memory") {
         memory(database, location, &cast);
+    }
+    if size.includes("outcomes, memory of a report") {
+        outcomes::report(database, location, size.groups * 10);
     }
     if size.includes("plans") {
         plans(database, location, &heard);
@@ -243,6 +252,13 @@ fn session_requests(cast: &Cast) -> Vec<Vec<u8>> {
     cast.groups.iter().zip(&cast.leads).take(TURNS).map(page).collect()
 }
 
+fn outcome_requests(cast: &Cast) -> Vec<Vec<u8>> {
+    let ask = |(group, (_, token)): (&Group, &(Caller, String))| {
+        request("GET", &format!("/v1/groups/{}/outcomes", group.id), &[("authorization", &bearer(token))], None)
+    };
+    cast.groups.iter().zip(&cast.leads).take(TURNS).map(ask).collect()
+}
+
 /// The therapist's view of the roster before a session, for one planned session of each group.
 fn preparation_requests(cast: &Cast, planned: &[Recording]) -> Vec<Vec<u8>> {
     let one = |planned: &Recording| {
@@ -280,6 +296,7 @@ struct Heard {
     progress: Vec<Overheard>,
     page: Vec<Overheard>,
     preparation: Vec<Overheard>,
+    outcomes: Vec<Overheard>,
     sign_in: Vec<Overheard>,
 }
 
@@ -296,8 +313,9 @@ fn overheard(location: &Location, cast: &Cast, planned: &[Recording]) -> Heard {
         let progress = hear(progress_request(&cast.members[0]), 200);
         let page = hear(session_requests(cast).swap_remove(0), 200);
         let preparation = hear(preparation_requests(cast, planned).swap_remove(0), 200);
+        let outcomes = hear(outcome_requests(cast).swap_remove(0), 200);
         let sign_in = hear(sign_in_request(&cast.members[0].sign_in_name), 201);
-        found = Some(Heard { record, progress, page, preparation, sign_in });
+        found = Some(Heard { record, progress, page, preparation, outcomes, sign_in });
     });
     statements::end();
     found.expect("the server answered")
@@ -327,6 +345,19 @@ fn session_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
             &heard.page,
             &HashMap::from([(first.id, group.id), (lead.account, caller.account), (lead.sign_in, caller.sign_in)]),
         )
+    };
+    cast.groups.iter().zip(&cast.leads).take(TURNS).map(for_one).collect()
+}
+
+fn outcome_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
+    let (first, (lead, _)) = (&cast.groups[0], &cast.leads[0]);
+    // The entry in the access log is the server's to write, and no part of the limit.
+    let is_read = |sql: &str| sql.starts_with("SELECT") && !sql.contains("access_");
+    let reads: Vec<Overheard> = heard.outcomes.iter().filter(|statement| is_read(&statement.sql)).cloned().collect();
+    let for_one = |(group, (caller, _)): (&Group, &(Caller, String))| {
+        let members = first.members.iter().zip(&group.members).map(|((_, first), (_, other))| (*first, *other));
+        let places = [(first.id, group.id), (lead.account, caller.account), (lead.sign_in, caller.sign_in)];
+        statements::again(&reads, &members.chain(places).collect())
     };
     cast.groups.iter().zip(&cast.leads).take(TURNS).map(for_one).collect()
 }
@@ -519,6 +550,7 @@ fn plans(database: &str, location: &Location, heard: &Heard) {
         ("a member's year", &heard.progress),
         ("a page of sessions", &heard.page),
         ("a preparation", &heard.preparation),
+        ("a group's outcomes", &heard.outcomes),
         ("sign in", &heard.sign_in),
     ] {
         let mut without = Vec::new();

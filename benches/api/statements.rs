@@ -61,51 +61,72 @@ fn read(text: &str) -> Overheard {
     Overheard { sql: portable, values: values_of(values) }
 }
 
-/// Reads what `Debug` wrote of ids, moments, numbers, truth, text and words.
-fn values_of(text: &str) -> Option<Vec<Value>> {
-    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
-    // One list in one value, as PostgreSQL has them, holds commas of its own.
-    let mut depth = 0;
-    let parts = inner.split_inclusive(|c| {
-        match c {
+/// The parts of a list, lists in it left whole.
+fn parts(text: &str) -> Vec<&str> {
+    let (mut parts, mut depth, mut begun) = (Vec::new(), 0_usize, 0);
+    if text.is_empty() {
+        return parts;
+    }
+    for (at, letter) in text.char_indices() {
+        match letter {
             '[' => depth += 1,
-            ']' => depth -= 1,
+            ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 && text[at..].starts_with(", ") => {
+                parts.push(&text[begun..at]);
+                begun = at + 2;
+            }
             _ => {}
         }
-        c == ',' && depth == 0
-    });
-    let parts = parts.map(|part| part.trim().trim_end_matches(',')).filter(|part| !part.is_empty());
-    parts.map(value_of).collect()
+    }
+    parts.push(&text[begun..]);
+    parts
 }
 
-fn value_of(part: &str) -> Option<Value> {
-    let inside =
-        |part: &str, name: &str| part.strip_prefix(name)?.strip_prefix('(')?.strip_suffix(')').map(str::to_owned);
-    let some = inside(part, "Some");
-    let part = some.as_deref().unwrap_or(part);
-    if let Some(id) = inside(part, "Id") {
-        return id.parse().ok().map(Value::Id);
+fn id_of(text: &str) -> Option<Id> {
+    text.strip_prefix("Id(")?.strip_suffix(')')?.parse().ok()
+}
+
+/// A word as the database spells it: `NoShow` is kept as `no_show`.
+fn word_of(name: &str) -> Option<String> {
+    let is_name = name.starts_with(|first: char| first.is_ascii_uppercase())
+        && name.chars().all(|letter| letter.is_ascii_alphanumeric());
+    let mut word = String::new();
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() && !word.is_empty() {
+            word.push('_');
+        }
+        word.push(letter.to_ascii_lowercase());
     }
-    if let Some(ids) = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let ids = ids.split(", ").map(|id| inside(id, "Id")?.parse().ok());
-        return ids.collect::<Option<_>>().map(Value::Ids);
-    }
-    if let Some(moment) = inside(part, "Moment") {
-        return moment.parse().ok().map(Value::Big);
-    }
-    match part {
-        "true" => return Some(Value::Bool(true)),
-        "false" => return Some(Value::Bool(false)),
-        _ => {}
-    }
-    if let Some(text) = part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
-        return Some(Value::Text(text.to_owned()));
-    }
-    // A word of a closed list: `Held` is kept as `held`.
-    if part.starts_with(|c: char| c.is_ascii_uppercase()) && part.chars().all(|c| c.is_ascii_alphabetic()) {
-        return Some(Value::Text(part.to_ascii_lowercase()));
-    }
-    part.parse().ok().map(Value::Big)
+    is_name.then_some(word)
+}
+
+/// Reads what `Debug` wrote of ids, moments, numbers, truth, words and text.
+fn values_of(text: &str) -> Option<Vec<Value>> {
+    let inner = text.strip_prefix('[')?.strip_suffix(']')?;
+    parts(inner)
+        .into_iter()
+        .map(|part| {
+            let part = part.strip_prefix("Some(").and_then(|rest| rest.strip_suffix(')')).unwrap_or(part);
+            if let Some(id) = id_of(part) {
+                return Some(Value::Id(id));
+            }
+            if let Some(list) = part.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+                return parts(list).into_iter().map(id_of).collect::<Option<_>>().map(Value::Ids);
+            }
+            if let Some(moment) = part.strip_prefix("Moment(").and_then(|rest| rest.strip_suffix(')')) {
+                return moment.parse().ok().map(Value::Big);
+            }
+            match part {
+                "true" => return Some(Value::Bool(true)),
+                "false" => return Some(Value::Bool(false)),
+                _ => {}
+            }
+            if let Some(text) = part.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+                return Some(Value::Text(text.to_owned()));
+            }
+            part.parse().ok().map(Value::Big).or_else(|| word_of(part).map(Value::Text))
+        })
+        .collect()
 }
 
 /// The same statements for other people: ids that are named are put in place of those that were overheard.

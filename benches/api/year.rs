@@ -322,6 +322,20 @@ pub fn groups(bare: &mut Bare) -> Vec<Group> {
     groups
 }
 
+/// The statement that finds the administrators: account, organization and standing each.
+pub fn administrators(is_embedded: bool) -> String {
+    let hex = |column: &str| match is_embedded {
+        true => format!("lower(hex({column}))"),
+        false => format!("replace({column}::text, '-', '')"),
+    };
+    format!(
+        "SELECT {} AS a, {} AS b, {} AS c FROM standings WHERE standing = 'administrator' ORDER BY id",
+        hex("account_id"),
+        hex("organization_id"),
+        hex("id")
+    )
+}
+
 fn bare_kind(bare: &Bare) -> bool {
     matches!(bare, Bare::Sqlite(_))
 }

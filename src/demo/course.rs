@@ -14,7 +14,7 @@ pub struct Item {
     pub took: i32,
 }
 
-const fn item(
+pub const fn item(
     technique: &'static str,
     objective: &'static str,
     factor: &'static str,

@@ -553,7 +553,7 @@ impl Operation {
             refusals.insert(415, "The body is not JSON.");
             refusals.insert(422, "Read, and refused by a rule: `errors` names the fields.");
         }
-        if self.method != Method::GET {
+        if self.method != Method::GET || self.also.contains(&409) {
             refusals.insert(409, "It clashes with what is kept.");
         }
         if self.idempotent {

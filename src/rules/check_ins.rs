@@ -102,7 +102,8 @@ impl Said {
         self.words.iter().chain(&self.need).chain(&self.text).map(String::as_str)
     }
 
-    fn degrees(&self) -> [(&'static str, Option<i32>); 5] {
+    /// The dimensions with what was given of each, 0 to 10.
+    pub fn degrees(&self) -> [(&'static str, Option<i32>); 5] {
         [
             ("connection", self.connection),
             ("hope", self.hope),

@@ -182,7 +182,8 @@ fn of_change(off: OffTrack, series: &Series, sample: &str, source: &str, zone: &
         0 => "no change".to_owned(),
         gain => {
             let points = Points::from_thousandths(gain.saturating_abs());
-            format!("{points} points {}", if gain > 0 { "better" } else { "worse" })
+            let word = if gain.abs() == 1_000 { "point" } else { "points" };
+            format!("{points} {word} {}", if gain > 0 { "better" } else { "worse" })
         }
     };
     let because = format!(
@@ -216,7 +217,7 @@ fn of_due(due: &Due, zone: &str) -> Reason {
         Some(last) => format!("last answered on {}", last.day_in(zone)),
         None => "never answered".to_owned(),
     };
-    let because = format!("{}: due since {}, {last}.", due.title, due.due_at.day_in(zone));
+    let because = format!("{}: due on {}, {last}.", due.title, due.due_at.day_in(zone));
     let source = "The group's own measure schedule".to_owned();
     Reason { mark: Mark::Due, because, instrument: Some(due.instrument.to_owned()), set: None, source }
 }

@@ -14,6 +14,19 @@
 //! [`pool`] shows less and guards against more: whole rows, and the others together as one. Whatever is derived from it
 //! is a sum of counts that are 0 or at least k.
 //!
+//! [`gather`] and [`conceal`] guard against the reader who knows the procedure too, runs it over everything that could be
+//! meant, and even knows how many people stand in each row. Rows are populations of their own: each is shown with the
+//! number of its people, or joins the others; no sum over rows is shown beside them. What they hide follows from the
+//! values of a row alone, not from their order, so that whatever is hidden could as well stand in each other's places;
+//! where that would change nothing, because all of it is alike, more is hidden. So each hidden cell, and each sum of
+//! some hidden cells of a row but not all, has at least two possible values, and nobody's column is certain.
+//!
+//! Who leads a group knows its people exactly, and takes them away from whatever is shown. So a row stands only where
+//! beside each leader's own people it has nobody or at least k, and what hides a cell of it is k and as many as one
+//! leader knows of the row: however these are spread, k remain. It hangs on how many a leader knows and not on what
+//! became of them: that would tell those who know the procedure about the others. A leader is all groups that they ever
+//! led; who knows the whole row learns nothing from it.
+//!
 //! # What holds between reports
 //! Two reports that differ by one person tell about that person. Therefore a report is no live query: people belong to
 //! the [`Quarter`] of their baseline, once and for ever; a quarter is released once, as one table, at
@@ -23,20 +36,28 @@
 //!
 //! # Limits
 //! - Two tables about the same people, say by state and by age, must be one table with the finer columns: hidden apart,
-//!   they could be solved together. Nothing here checks that, nor that a release is kept and not made anew.
+//!   they could be solved together. Nothing here checks that; `store::outcomes` keeps a release, in one form alone.
 //! - Which cells [`suppress`] hides beside the small ones follows from the counts. Who runs this very procedure over all
 //!   tables that could be meant can narrow a hidden count further, in tables of a few cells to a single value. Where
 //!   readers are many, use [`pool`]: it tells such a reader far less, and a single value only at an edge, as when three
 //!   rows of one column are pooled and together are 3 × (k − 1).
-//! - Who knows some of the people, or is one, knows more than the table. k guards against strangers.
+//! - Who knows some of the people, or is one, knows more than the table; leaders who put what they know together do too.
+//!   k guards against strangers, and against each leader alone.
 //! - All people of a row in one column are shown when they are k or more: the column is then known of each of them.
 //! - Smallest and largest values are values of one person. There is no rule for them, because they never leave.
 
-use std::{cmp::Reverse, collections::BinaryHeap};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+    fmt,
+    str::FromStr,
+};
 
+use jiff::tz::TimeZone;
 use serde::Serialize;
+use thiserror::Error;
 
-use crate::values::Day;
+use crate::values::{Day, Moment};
 
 /// The k of the policy: the smallest count that may be shown.
 pub const SMALLEST_K: u32 = 11;
@@ -259,6 +280,146 @@ pub fn pool(table: &Table, k: u32) -> Pooled {
     }
 }
 
+/// Counts that a reader knows, by place in a list.
+pub type Known = BTreeMap<usize, u32>;
+
+/// Hides counts of one list: those from 1 to `k − 1`, and the smallest of the rest until what is hidden is two counts or
+/// more, `k` people or more, and cannot be told from its sum: not all ones, not all `k − 1`. The same holds of what
+/// remains of the list for each of `readers`, who take away what they know of it. Equal counts are hidden together, so
+/// that the order tells nothing. None where all of them are not enough.
+fn hide(counts: &[u32], readers: &[Known], k: u32) -> Option<Vec<bool>> {
+    let is_small = |count: u32| (1..k).contains(&count);
+    let mut hidden: Vec<bool> = counts.iter().map(|count| is_small(*count)).collect();
+    for (place, known) in readers.iter().flatten() {
+        hidden[*place] |= is_small(counts[*place] - known);
+    }
+    let one_less = u64::from(k) - 1;
+    let is_certain = |cells: u64, people: u64| cells > 1 && (people == cells || people == cells * one_less);
+    loop {
+        let of_hidden = counts.iter().zip(&hidden).filter(|(count, is_hidden)| **count > 0 && **is_hidden);
+        let (cells, people) =
+            of_hidden.fold((0_u64, 0_u64), |(cells, people), (count, _)| (cells + 1, people + u64::from(*count)));
+        let is_safe = cells == 0 || (cells > 1 && people > one_less && !is_certain(cells, people));
+        // Hidden from a reader who knows nothing of it, it is hidden as from everybody.
+        let is_safe_from = |known: &Known| {
+            let own = known.iter().filter(|(place, _)| hidden[**place]);
+            let (whole, known) = own.fold((0_u64, 0_u64), |(whole, sum), (place, known)| {
+                (whole + u64::from(counts[*place] > 0 && counts[*place] == *known), sum + u64::from(*known))
+            });
+            let (cells, people) = (cells - whole, people - known);
+            cells == 0 || (people > one_less && !is_certain(cells, people))
+        };
+        if is_safe && readers.iter().all(is_safe_from) {
+            return Some(hidden);
+        }
+        let shown = counts.iter().zip(&hidden).filter(|(count, is_hidden)| **count > 0 && !**is_hidden);
+        let smallest = *shown.map(|(count, _)| count).min()?;
+        hidden.iter_mut().zip(counts).for_each(|(is_hidden, count)| *is_hidden |= *count == smallest);
+    }
+}
+
+/// Which rows join the others, by how many people each has; `readers` are leaders, and how many people of each row they
+/// know. `k` from [`threshold`]. None where no row may be shown, nor how many people there are. Rows without anybody are
+/// not shown at all: nobody is told which of them joined.
+pub fn gather(people: &[u32], readers: &[Known], k: u32) -> Option<Vec<bool>> {
+    hide(people, readers, k)
+}
+
+/// One row as it leaves: its counts by column, whose sum may be shown beside it where [`gather`] shows the row. All of it
+/// is hidden, zeros included, where everybody stands in one column: it would be known of each of them. `known` is how
+/// many people of the row one reader knows at most; none or all is nobody's secret.
+pub fn conceal(counts: &[u32], known: u32, k: u32) -> Vec<Cell> {
+    let columns = counts.iter().filter(|count| **count > 0).count();
+    let hidden = hide(counts, &[], k.saturating_add(known)).filter(|_| columns != 1);
+    let cell = |(index, count): (usize, &u32)| match &hidden {
+        Some(hidden) if !hidden[index] => Cell::Count(*count),
+        _ => Cell::Hidden,
+    };
+    counts.iter().enumerate().map(cell).collect()
+}
+
+/// The counts of a group, part of a row.
+#[derive(Clone, Debug)]
+pub struct Part {
+    pub row: usize,
+    /// By table, by column. The counts of each table add up to the people of the group.
+    pub tables: Vec<Vec<u32>>,
+}
+
+impl Part {
+    fn people(&self) -> u32 {
+        self.tables.first().map_or(0, |counts| counts.iter().sum())
+    }
+}
+
+/// A row as it leaves, alone or as the others together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReleasedRow {
+    /// Which row; none for the others.
+    pub row: Option<usize>,
+    pub people: u32,
+    /// By table, by column.
+    pub tables: Vec<Vec<Cell>>,
+}
+
+/// Releases tables of different findings about the same people, all with the same rows, each row the sum of its parts.
+/// `insiders` are readers who know some parts exactly, as who leads a group does: by reader, the places of those parts.
+/// None where nothing may be shown, not even how many there are.
+///
+/// # Panics
+/// Where a part's tables differ in their people: they would be hidden apart, and could be solved together.
+pub fn release(rows: usize, parts: &[Part], insiders: &[Vec<usize>], k: u32) -> Option<Vec<ReleasedRow>> {
+    let add_up = |part: &Part| part.tables.iter().all(|counts| counts.iter().sum::<u32>() == part.people());
+    assert!(parts.iter().all(add_up), "tables about different people");
+    let by_row = |of: &mut dyn Iterator<Item = &Part>| {
+        of.fold(Known::new(), |mut people, part| {
+            *people.entry(part.row).or_default() += part.people();
+            people
+        })
+    };
+    let whole = by_row(&mut parts.iter());
+    let people: Vec<u32> = (0..rows).map(|row| whole.get(&row).copied().unwrap_or(0)).collect();
+    let readers: Vec<Known> =
+        insiders.iter().map(|known| by_row(&mut known.iter().map(|part| &parts[*part]))).collect();
+    let joins = gather(&people, &readers, k)?;
+    let row = |row: Option<usize>, is_in: &dyn Fn(usize) -> bool| {
+        let of_row: Vec<&Part> = parts.iter().filter(|part| is_in(part.row)).collect();
+        let people = of_row.iter().map(|part| part.people()).sum();
+        let own = |known: &Vec<usize>| {
+            known.iter().map(|part| &parts[*part]).filter(|part| is_in(part.row)).map(Part::people).sum::<u32>()
+        };
+        let known = insiders.iter().map(own).filter(|own| *own < people).max().unwrap_or(0);
+        let tables = of_row.first().map_or(0, |part| part.tables.len());
+        let counts = |table: usize| {
+            of_row.iter().map(|part| part.tables[table].clone()).reduce(|mut sum, counts| {
+                sum.iter_mut().zip(counts).for_each(|(sum, count)| *sum += count);
+                sum
+            })
+        };
+        ReleasedRow { row, people, tables: (0..tables).filter_map(counts).map(|all| conceal(&all, known, k)).collect() }
+    };
+    let shown = (0..rows).filter(|index| people[*index] > 0 && !joins[*index]);
+    let mut released: Vec<ReleasedRow> = shown.map(|index| row(Some(index), &|other| other == index)).collect();
+    if joins.contains(&true) {
+        released.push(row(None, &|index| joins[index]));
+    }
+    Some(released)
+}
+
+/// The k that a server works under; never below [`SMALLEST_K`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SmallestCount(u32);
+
+impl SmallestCount {
+    pub fn new(configured: u32) -> SmallestCount {
+        SmallestCount(threshold(Some(configured)))
+    }
+
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}
+
 /// Which means may be shown: of parts that make up a whole, and of the whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Means {
@@ -301,7 +462,44 @@ pub struct Quarter {
     pub quarter: i8,
 }
 
+impl fmt::Display for Quarter {
+    /// `2026-Q1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-Q{}", self.year, self.quarter)
+    }
+}
+
+/// A text that names no quarter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("is no quarter, written as 2026-Q1")]
+pub struct NoQuarter;
+
+impl FromStr for Quarter {
+    type Err = NoQuarter;
+
+    fn from_str(text: &str) -> Result<Quarter, NoQuarter> {
+        let (year, quarter) = text.split_once("-Q").ok_or(NoQuarter)?;
+        let is_plain = year.len() == 4 && year.bytes().all(|digit| digit.is_ascii_digit());
+        let quarter = ["1", "2", "3", "4"].iter().position(|word| *word == quarter).ok_or(NoQuarter)?;
+        let year = year.parse().ok().filter(|_| is_plain).ok_or(NoQuarter)?;
+        Ok(Quarter { year, quarter: quarter as i8 + 1 })
+    }
+}
+
 impl Quarter {
+    /// The newest that may be shown on a day.
+    pub fn newest_released(today: Day) -> Quarter {
+        Quarter::of(today).previous().previous()
+    }
+
+    pub fn previous(self) -> Quarter {
+        if self.quarter <= 1 {
+            Quarter { year: self.year.saturating_sub(1), quarter: 4 }
+        } else {
+            Quarter { year: self.year, quarter: self.quarter - 1 }
+        }
+    }
+
     /// The quarter of a day. The day of the baseline puts a person into their cohort; what is found out about that day
     /// after the release changes no release.
     pub fn of(day: Day) -> Quarter {
@@ -319,6 +517,12 @@ impl Quarter {
     /// None outside the years of the calendar.
     pub fn first_day(self) -> Option<Day> {
         jiff::civil::Date::new(self.year, (self.quarter - 1) * 3 + 1, 1).ok().map(Day)
+    }
+
+    /// Its first moment in a zone (IANA); in UTC where the zone is not known. None outside the years of the calendar.
+    pub fn begins_at(self, zone: &str) -> Option<Moment> {
+        let zone = TimeZone::get(zone).unwrap_or(TimeZone::UTC);
+        self.first_day()?.0.to_zoned(zone).ok().map(|begin| Moment::from(begin.timestamp()))
     }
 
     /// The day on which its people are counted and shown, once: the whole next quarter is time for follow-ups, the late

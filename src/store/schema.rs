@@ -1203,6 +1203,20 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    outcome_releases (id) {
+        id -> Uid,
+        scope_id -> Uid,
+        quarter -> Text,
+        smallest_count -> Integer,
+        figures -> Binary,
+        released_at -> BigInt,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     data_keys,
     accounts,
@@ -1275,4 +1289,5 @@ diesel::allow_tables_to_appear_in_same_query!(
     homework,
     homework_reports,
     homework_report_versions,
+    outcome_releases,
 );

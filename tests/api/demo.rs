@@ -6,7 +6,9 @@ use circlekeeper::{
     store::connection::{Clock, Db},
 };
 
-use crate::harness::{fresh_database, masters};
+use serde_json::json;
+
+use crate::harness::{Server, fresh_database, masters};
 
 #[test]
 fn the_demo_can_be_started_at_any_time() {
@@ -24,4 +26,25 @@ fn the_demo_can_be_started_at_any_time() {
         assert!(told.starts_with("listening on http://127.0.0.1:8080\n"), "{told}");
         assert!(told.lines().any(|line| line.starts_with("token (fuzz): ey")), "{told}");
     }
+}
+
+#[test]
+fn the_demos_outcome_report_shows_numbers_and_hides_the_small_ones() {
+    let (location, directory) = fresh_database();
+    let db = Db::open(&location, masters(), Clock::default()).expect("the database opens");
+    demo::fill(&db, &ServerConfig::default()).unwrap_or_else(|problem| panic!("{problem:?}"));
+    let server = Server::start_on(location, directory, ServerConfig::default());
+    let sign_in = json!({"sign_in_name": "morgan.hale", "password": "plum orchard seven kites"});
+    let token = server.request("POST", "/v1/tokens").json(&sign_in).send().expect(201)["access_token"].clone();
+    let get = |path: &str| server.request("GET", path).token(token.as_str().expect("a token")).send().expect(200);
+    let organization = get("/v1/account/standings")["items"][0]["organization"].clone();
+    let organization = organization.as_str().expect("an organization");
+    let report = get(&format!("/v1/organizations/{organization}/outcome-report"))["report"].clone();
+    assert_eq!(report["kinds"][0]["people"]["count"], 29);
+    assert_eq!(report["kinds"][0]["visits"]["suppressed"], "small_count", "three were absent");
+    let instruments = report["instruments"].as_array().expect("instruments");
+    let phq = instruments.iter().find(|instrument| instrument["instrument"] == "phq-9").expect("the PHQ-9");
+    let counts: Vec<_> =
+        phq["rows"][0]["states"].as_array().expect("states").iter().map(|state| state["count"].as_u64()).collect();
+    assert_eq!(counts, [Some(13), None, None, None, Some(0), None]);
 }

@@ -109,6 +109,20 @@ fn nesting_widens_the_interval_by_the_design_effect() {
 }
 
 #[test]
+fn a_mean_of_few_has_the_wide_interval_of_student() {
+    // 97.5 % points of Student's t, as printed in every table: by degrees of freedom.
+    for (degrees, wanted) in [(1, 12.706), (2, 4.303), (3, 3.182), (4, 2.776), (9, 2.262), (29, 2.045), (120, 1.980)] {
+        let gains: Vec<(i32, i32)> = (0..=degrees).map(|index| (0, index * index % 7 * 1000)).collect();
+        let people = paired(&gains);
+        let gain = people.mean_gain(Nesting::new(ALONE, 0.0)).expect("two people");
+        let se = (people.gain.variance().expect("two people") / f64::from(degrees + 1)).sqrt() / 1000.0;
+        assert_near((gain.high - gain.mean) / se, wanted, 0.005);
+        assert_near(gain.high - gain.mean, gain.mean - gain.low, 1e-9);
+    }
+    assert_eq!(paired(&[(4, 2)]).mean_gain(Nesting::new(ALONE, 0.0)), None);
+}
+
+#[test]
 fn too_few_or_all_alike_give_no_effect() {
     let alone = Nesting::new(ALONE, 0.0);
     assert_eq!(paired(&[]).effect(alone), None);

@@ -396,6 +396,44 @@ fn an_open_risk_comes_before_everything_else() {
 }
 
 #[test]
+fn a_risk_mark_puts_its_member_first_until_it_is_closed() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let (one, two) = (&led.member, &led.second_member);
+    take(&world, &led.lead, &one.id, "phq-9", &phq_9(3));
+    take(&world, &led.lead, &two.id, "phq-9", &phq_9(3));
+    let lead = later(&world, 14);
+    take(&world, &lead, &one.id, "phq-9", &phq_9(20));
+    // Half an answer has no score, and is a reason all the same.
+    let half = json!({"phq-9.1": 0, "phq-9.9": 1});
+    let measure = take(&world, &lead, &two.id, "phq-9", &half);
+    let next = ahead(&world, &lead);
+    let prepared = prepare(&world, &lead, &next);
+    assert_eq!(members_of(&prepared), [&two.id, &one.id]);
+    let row = of(&prepared, &two.id);
+    assert_eq!((&row["open_risks"], marks(row)[0]), (&json!(1), "risk"));
+    assert_eq!(of(&prepared, &one.id)["open_risks"], 0);
+    assert_eq!(marks(of(&prepared, &one.id)), ["deteriorated"]);
+
+    let listed = server.get(&lead, &led.path("/risks")).expect(200);
+    let risk = listed["items"].as_array().unwrap().iter().find(|risk| risk["measure"] == measure).expect("the mark");
+    let path = led.path(&format!("/risks/{}", text(&risk["id"])));
+    let act = |what: &str, body: &Value| {
+        let version = server.version(&lead, &path);
+        server.change(&lead, "POST", &format!("{path}/{what}"), &version, body).expect(200)
+    };
+    act("acknowledgement", &json!({}));
+    assert_eq!(members_of(&prepare(&world, &lead, &next)), [&two.id, &one.id], "seen is not yet settled");
+    act("assessment", &json!({"note": "Spoke by telephone."}));
+    act("closing", &json!({"disposition": "no_acute_risk"}));
+    let prepared = prepare(&world, &lead, &next);
+    assert_eq!(members_of(&prepared), [&one.id, &two.id]);
+    let row = of(&prepared, &two.id);
+    assert_eq!(row["open_risks"], 0);
+    assert!(!marks(row).contains(&"risk"), "{row}");
+}
+
+#[test]
 fn parameter_sets_stand_side_by_side_and_where_there_is_none_it_is_said() {
     let world = World::new();
     let (lead, one) = (&world.led.lead, &world.led.member.id);

@@ -130,6 +130,14 @@ fn every_statement_finds_its_rows_by_an_index() {
             }
         }
     }
+    // Reports count people only when their quarter is released.
+    server.travel_days(300);
+    for (who, path) in [
+        (&scene.world.administrator, format!("/v1/organizations/{}/outcome-report", scene.world.organization)),
+        (&peer.lead, peer.path("/outcomes")),
+    ] {
+        server.get(&server.again(who), &path).expect(200);
+    }
     let mut connection = SqliteConnection::establish(&file.to_string_lossy()).expect("the database opens");
     let statements = STATEMENTS.lock().expect("no panic while collecting").clone();
     assert!(statements.len() > 100, "only {} statements were seen", statements.len());

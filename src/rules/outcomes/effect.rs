@@ -101,7 +101,46 @@ pub struct Effect {
     pub design_effect: f64,
 }
 
+/// Mean gain with its 95 % interval, in points; up is better.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct MeanGain {
+    /// With both scores, at least 2.
+    pub people: u32,
+    pub mean: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+/// Beyond this many standard errors a mean of few lies once in twenty times: the 97.5 % point of Student's t. Exact for
+/// one and two degrees of freedom; beyond them by the expansion of Abramowitz & Stegun (Handbook of Mathematical
+/// Functions, 1964, 26.7.5), which is off by 0.2 % at three and by less with more.
+fn student_975(degrees: u32) -> f64 {
+    match degrees {
+        0 | 1 => 12.706_204_736,
+        2 => 4.302_652_730,
+        _ => {
+            let (n, z) = (f64::from(degrees), 1.959_963_985_f64);
+            let power = |exponent| z.powi(exponent);
+            let g1 = (power(3) + z) / 4.0;
+            let g2 = (5.0 * power(5) + 16.0 * power(3) + 3.0 * z) / 96.0;
+            let g3 = (3.0 * power(7) + 19.0 * power(5) + 17.0 * power(3) - 15.0 * z) / 384.0;
+            let g4 = 79.0 * power(9) + 776.0 * power(7) + 1482.0 * power(5) - 1920.0 * power(3) - 945.0 * z;
+            z + g1 / n + g2 / n.powi(2) + g3 / n.powi(3) + g4 / 92_160.0 / n.powi(4)
+        }
+    }
+}
+
 impl Paired {
+    /// Mean gain `± t × √(design effect × variance of the gains / n)`, t with `n − 1` degrees of freedom. None below two
+    /// people.
+    pub fn mean_gain(&self, nesting: Nesting) -> Option<MeanGain> {
+        let people = self.gain.count();
+        let (mean, variance) = (self.gain.mean()?, self.gain.variance()?);
+        let half = student_975(people - 1) * (nesting.design_effect() * variance / f64::from(people)).sqrt();
+        let points = |thousandths: f64| thousandths / 1000.0;
+        Some(MeanGain { people, mean: points(mean), low: points(mean - half), high: points(mean + half) })
+    }
+
     pub fn add(&mut self, pair: Pair) {
         self.first.add(pair.first);
         self.later.add(pair.later);

@@ -5,6 +5,7 @@
 
 mod dose;
 mod effect;
+mod figures;
 
 use serde::Serialize;
 
@@ -12,7 +13,8 @@ use super::{change::State, members, sessions::Delivered};
 use crate::{rules::attendance::Status, words};
 
 pub use dose::{Dose, Item};
-pub use effect::{Effect, Nesting, Paired, Sums};
+pub use effect::{Effect, MeanGain, Nesting, Paired, Sums};
+pub use figures::{Course, Figures, InstrumentFigures, PersonMeans, Presences, Taken, Visit, state_in_report};
 
 words! {
     /// How somebody's time in a group ended, or that it has not.

@@ -1,0 +1,2 @@
+-- The first migration has nothing to go back to.
+SELECT 1;
