@@ -2,7 +2,8 @@
 //!
 //! # The walk of a request
 //! `extract → authorize → rule → store → respond`. Folders stand in the order in which a request walks through them;
-//! a subject has the same file name in every folder.
+//! a subject has the same file name in every folder. Two subjects share a language: [`rules::fhir`] says measures and
+//! exports in the words of FHIR R4.
 //!
 //! | folder | the question it answers |
 //! |---|---|

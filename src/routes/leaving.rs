@@ -11,6 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::{
     account::verify_own,
     command::{Answer, Command, Reply, weight},
+    exports::{CSV, HTML, OwnDisclosure, own_bundle, own_disclosures},
     operation::Api,
     organizations::LoggedAccess,
 };
@@ -18,10 +19,15 @@ use crate::{
     identity::{Caller, Passwords},
     policy::act,
     problem::Problem,
-    rules::leaving::{KEPT, check_understood, lines},
+    rules::{
+        exports::{GoalRatingRow, GoalRow, GoalWordingRow, Heading, HomeworkRow, Table, WorkedOn, report},
+        fhir,
+        leaving::{KEPT, check_understood, lines, records},
+    },
     store::{
         access_log,
         connection::{Connection, Db},
+        exports,
         leaving::{
             self, Erased, ExportedAbsence, ExportedAccount, ExportedAttendance, ExportedCheckIn, ExportedConsequence,
             ExportedEntry, ExportedFeed, ExportedGroup, ExportedLicence, ExportedMeasure, ExportedMembership,
@@ -33,8 +39,6 @@ use crate::{
     },
     values::{Id, Moment, Text},
 };
-
-const CSV: &str = "text/csv";
 
 /// Entries of the access log that are read at once.
 const PAGE: i64 = 1_000;
@@ -58,6 +62,12 @@ pub struct Export {
     pub pseudonyms: Vec<ExportedPseudonym>,
     pub measures: Vec<ExportedMeasure>,
     pub progress_entries: Vec<ExportedEntry>,
+    pub goals: Vec<GoalRow>,
+    /// Every wording that your goals had.
+    pub goal_wordings: Vec<GoalWordingRow>,
+    /// How far they were attained, as you and as your therapists saw it.
+    pub goal_ratings: Vec<GoalRatingRow>,
+    pub homework: Vec<HomeworkRow>,
     pub check_ins: Vec<ExportedCheckIn>,
     pub topics: Vec<ExportedTopic>,
     pub topic_supports: Vec<ExportedSupport>,
@@ -70,6 +80,8 @@ pub struct Export {
     pub referrals: Vec<ExportedReferral>,
     pub feeds: Vec<ExportedFeed>,
     pub sign_ins: Vec<ExportedSignIn>,
+    /// To whom your records went.
+    pub disclosures: Vec<OwnDisclosure>,
     /// Who saw your records.
     pub access_log: Vec<LoggedAccess>,
 }
@@ -154,7 +166,9 @@ pub fn register(api: &mut Api) {
     api.heading("Leaving");
     api.get::<act::ExportOwnRecords, _, _>("/account/export", "Take all that is yours", export_own_records)
         .gives::<Export>()
-        .also_as(CSV);
+        .also_as(CSV)
+        .also_as(fhir::MEDIA)
+        .also_as(HTML);
     api.post::<act::EraseOwnRecords, _, _>(
         "/account/erasures",
         "Erase what peer-led groups keep of you",
@@ -177,16 +191,41 @@ pub fn register(api: &mut Api) {
 
 async fn export_own_records(db: Data<Db>, caller: Caller, request: HttpRequest) -> Answer {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let wants_csv = weight(accept, CSV) > weight(accept, "application/json");
+    let forms = ["application/json", CSV, fhir::MEDIA, HTML];
+    // The first of those that the client wants most: JSON where it does not say.
+    let wanted = forms.into_iter().rev().max_by_key(|media| weight(accept, media)).unwrap_or(forms[0]);
     db.read(move |connection| {
         let permit = authorize_own::<act::ExportOwnRecords>(connection, &caller)?;
+        if wanted == fhir::MEDIA {
+            return own_bundle(connection, &permit);
+        }
         let export = read_everything(connection, &caller, &permit)?;
-        match wants_csv {
-            true => Ok(Reply::text("text/csv; charset=utf-8; header=present", csv(&export)?).named("export.csv")),
-            false => Ok(Reply::ok(&export)?.named("export.json")),
+        match wanted {
+            CSV => Ok(Reply::text("text/csv; charset=utf-8; header=present", csv(&export)?).named("export.csv")),
+            HTML => Ok(Reply::text("text/html; charset=utf-8", page(&export)?).named("export.html")),
+            _ => Ok(Reply::ok(&export)?.named("export.json")),
         }
     })
     .await
+}
+
+/// The export to print. Whose eyes it meets is not known: who saw the records stands in the other forms alone.
+fn page(export: &Export) -> Result<String, Problem> {
+    let unwritable = |_| Problem::Internal("an export cannot be written".into());
+    let sections = serde_json::to_value(export).map_err(unwritable)?;
+    let shown = export.columns.iter().filter(|(name, _)| name.as_str() != "access_log");
+    let tables = shown.map(|(name, columns)| Table {
+        name: name.clone(),
+        columns: columns.iter().map(|(column, meaning)| (column.clone(), meaning.clone())).collect(),
+        rows: records(&sections[name])
+            .iter()
+            .map(|record| columns.keys().map(|column| record[column].clone()).collect())
+            .collect(),
+    });
+    let tables: Vec<Table> = tables.filter(|table| !table.rows.is_empty()).collect();
+    let facts = vec![("Taken out", export.exported_at.to_string())];
+    let heading = Heading { title: "What is kept about you", facts, notice: None };
+    Ok(report(&heading, &tables))
 }
 
 fn read_everything(
@@ -209,6 +248,8 @@ fn read_everything(
         .chain(referrals.iter().map(|referral| referral.group))
         .collect();
     let given = leaving::list_contributions(connection, permit, &own)?;
+    let WorkedOn { goals, goal_wordings, goal_ratings, homework } =
+        exports::list_own_work(connection, permit, &members)?;
     Ok(Export {
         exported_at: connection.now,
         columns: columns(),
@@ -222,6 +263,10 @@ fn read_everything(
         pseudonyms: leaving::list_pseudonyms(connection, permit, &own)?,
         measures: leaving::list_measures(connection, permit, &members)?,
         progress_entries: leaving::list_entries(connection, permit, &members)?,
+        goals,
+        goal_wordings,
+        goal_ratings,
+        homework,
         check_ins: leaving::list_check_ins(connection, permit, &members)?,
         topics: given.topics,
         topic_supports: given.supports,
@@ -234,6 +279,7 @@ fn read_everything(
         referrals,
         feeds: leaving::list_feeds(connection, permit)?,
         sign_ins: leaving::list_sign_ins(connection, permit)?,
+        disclosures: own_disclosures(connection, permit)?,
         access_log: read_access_log(connection, caller)?,
     })
 }

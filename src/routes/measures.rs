@@ -357,20 +357,28 @@ async fn record_measure(db: Data<Db>, caller: Caller, path: Path<Id>, command: C
     let group = path.into_inner();
     db.write(move |connection| {
         let permit = authorize::<act::RecordMeasure>(connection, &caller, group)?;
-        command.once(connection, &permit, |connection, request| {
-            let answers = request.answers.clone();
-            let now = connection.now;
-            let kept = keep(connection, &permit, None, now, vec![request], "")?;
-            let Some(kept) = kept.into_iter().next() else {
-                return Err(Problem::Internal("a kept measure is gone".into()));
-            };
-            let crisis = crisis(connection, &permit, kept.risk)?;
-            let (id, version) = (kept.id, kept.version);
-            let measure = Measure { summary: kept.into(), answers, crisis };
-            Ok(Reply::created(format!("/groups/{group}/measures/{id}"), &measure)?.version(version))
-        })
+        command.once(connection, &permit, |connection, request| record(connection, &permit, group, request))
     })
     .await
+}
+
+/// Judges and keeps one administration, in whatever form it came, and answers with the measure.
+pub(super) fn record(
+    connection: &mut Connection,
+    permit: &Permit<act::RecordMeasure>,
+    group: Id,
+    request: Administered,
+) -> Answer {
+    let answers = request.answers.clone();
+    let now = connection.now;
+    let kept = keep(connection, permit, None, now, vec![request], "")?;
+    let Some(kept) = kept.into_iter().next() else {
+        return Err(Problem::Internal("a kept measure is gone".into()));
+    };
+    let crisis = crisis(connection, permit, kept.risk)?;
+    let (id, version) = (kept.id, kept.version);
+    let measure = Measure { summary: kept.into(), answers, crisis };
+    Ok(Reply::created(format!("/groups/{group}/measures/{id}"), &measure)?.version(version))
 }
 
 async fn list_measures(

@@ -45,7 +45,8 @@ pub struct Operation {
     request: Option<(RefOr<Schema>, Value)>,
     answer: Option<(u16, RefOr<Schema>)>,
     media: &'static str,
-    also_media: Option<&'static str>,
+    also_media: Vec<&'static str>,
+    also_taken: Option<&'static str>,
     needs_version: bool,
     idempotent: bool,
     also: Vec<u16>,
@@ -177,7 +178,8 @@ impl Api {
             request: None,
             answer: None,
             media: "application/json",
-            also_media: None,
+            also_media: Vec::new(),
+            also_taken: None,
             needs_version: false,
             also: Vec::new(),
         });
@@ -199,7 +201,7 @@ impl Api {
     /// Whether an operation of a path (with its parameters in braces, below `/v1`) answers in such a form.
     pub fn answers_as(&self, path: &str, takes: impl Fn(&str) -> bool) -> bool {
         let of_path = self.operations.iter().filter(|operation| Some(operation.path) == path.strip_prefix("/v1"));
-        of_path.flat_map(|operation| [Some(operation.media), operation.also_media]).flatten().any(takes)
+        of_path.flat_map(|operation| operation.also_media.iter().copied().chain([operation.media])).any(takes)
     }
 
     /// The actix resources: one for each path, with `HEAD` beside `GET`, and 405 with `Allow` for the rest.
@@ -343,6 +345,19 @@ impl Draft<'_> {
         self
     }
 
+    /// Answers 200 with an object of this media type, which a standard describes.
+    pub fn gives_object(self, media: &'static str) -> Self {
+        self.operation.media = media;
+        self.operation.answer = Some((200, ObjectBuilder::new().schema_type(Type::Object).into()));
+        self
+    }
+
+    /// Also reads its body under this media type, in the same form.
+    pub fn also_taken_as(self, media: &'static str) -> Self {
+        self.operation.also_taken = Some(media);
+        self
+    }
+
     /// Reads these query parameters.
     pub fn asks<Q: IntoParams>(self) -> Self {
         self.operation.parameters.extend(Q::into_params(|| Some(ParameterIn::Query)));
@@ -381,7 +396,7 @@ impl Draft<'_> {
 
     /// Also answers in this form, to a client that asks for it with `Accept`.
     pub fn also_as(self, media: &'static str) -> Self {
-        self.operation.also_media = Some(media);
+        self.operation.also_media.push(media);
         self
     }
 
@@ -480,15 +495,13 @@ impl Operation {
             operation = operation.parameter(parameter.clone());
         }
         if let Some((schema, example)) = &self.request {
-            operation = operation.request_body(Some(
-                RequestBodyBuilder::new()
-                    .required(Some(Required::True))
-                    .content(
-                        "application/json",
-                        ContentBuilder::new().schema(Some(schema.clone())).example(Some(example.clone())).build(),
-                    )
-                    .build(),
-            ));
+            let content = || ContentBuilder::new().schema(Some(schema.clone())).example(Some(example.clone())).build();
+            let mut body =
+                RequestBodyBuilder::new().required(Some(Required::True)).content("application/json", content());
+            if let Some(media) = self.also_taken {
+                body = body.content(media, content());
+            }
+            operation = operation.request_body(Some(body.build()));
         }
         if self.action.area() != Area::Public {
             operation = operation.security(SecurityRequirement::new::<_, [&str; 0], &str>("bearer", []));
@@ -509,9 +522,9 @@ impl Operation {
                 let mut response = ResponseBuilder::new()
                     .description(if *status == 201 { "Made." } else { "Here it is." })
                     .content(self.media, ContentBuilder::new().schema(Some(schema.clone())).build());
-                if let Some(media) = self.also_media {
+                for media in &self.also_media {
                     let text = ObjectBuilder::new().schema_type(Type::String);
-                    response = response.content(media, ContentBuilder::new().schema(Some(text)).build());
+                    response = response.content(*media, ContentBuilder::new().schema(Some(text)).build());
                 }
                 if *status == 201 {
                     response = response.header("Location", header("Where it is."));

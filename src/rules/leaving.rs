@@ -133,10 +133,11 @@ pub struct Line {
 }
 
 /// The fields that say when a record was, the most telling first.
-const TIMES: [&str; 14] = [
+const TIMES: [&str; 19] = [
     "at",
     "taken_at",
     "occurred_at",
+    "rated_at",
     "recorded_at",
     "starts_at",
     "signed_at",
@@ -144,20 +145,28 @@ const TIMES: [&str; 14] = [
     "sent_at",
     "started_at",
     "received_at",
+    "disclosed_at",
     "made_at",
+    "proposed_at",
+    "written_at",
+    "set_at",
     "proposed_on",
     "given_on",
     "from_on",
 ];
 
-/// The lines of one part of an export. A field that holds fields is written with a dot, and null as nothing at all.
-pub fn lines(section: &str, part: &Value) -> Vec<Line> {
-    let records = match part {
+/// The records of one part of an export: a part that is no list is one record.
+pub fn records(part: &Value) -> &[Value] {
+    match part {
         Value::Array(records) => records.as_slice(),
         one => std::slice::from_ref(one),
-    };
+    }
+}
+
+/// The lines of one part of an export. A field that holds fields is written with a dot, and null as nothing at all.
+pub fn lines(section: &str, part: &Value) -> Vec<Line> {
     let mut lines = Vec::new();
-    for (index, record) in records.iter().enumerate() {
+    for (index, record) in records(part).iter().enumerate() {
         let at = TIMES.iter().find_map(|name| record[*name].as_str()).unwrap_or_default();
         let mut fields = Vec::new();
         flatten(String::new(), record, &mut fields);

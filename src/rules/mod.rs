@@ -9,6 +9,7 @@ pub mod check_ins;
 pub mod crisis_lines;
 pub mod crisis_wording;
 pub mod exports;
+pub mod fhir;
 pub mod goals;
 pub mod groups;
 pub mod instruments;

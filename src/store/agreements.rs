@@ -199,6 +199,27 @@ pub fn list_consenting<A: area::Group>(
     list_bound(connection, permit, Purpose::Consent, members)
 }
 
+/// Which of these members have withdrawn the group's consent, and signed none again.
+pub fn list_withdrawn<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    members: &[Id],
+) -> Result<Vec<Id>, Problem> {
+    if members.is_empty() {
+        return Ok(Vec::new());
+    }
+    let signed: Vec<(Id, Option<Moment>)> = signatures::table
+        .inner_join(agreements::table.on(agreements::id.eq(signatures::agreement_id)))
+        .filter(signatures::member_id.eq_any(members))
+        .filter(agreements::group_id.eq(permit.group()))
+        .filter(agreements::purpose.eq(Purpose::Consent))
+        .select((signatures::member_id, signatures::withdrawn_at))
+        .load(connection.with(permit))?;
+    let has_signed = |member: &Id| signed.iter().any(|(signer, _)| signer == member);
+    let stands = |member: &Id| signed.iter().any(|(signer, withdrawn)| signer == member && withdrawn.is_none());
+    Ok(members.iter().copied().filter(|member| has_signed(member) && !stands(member)).collect())
+}
+
 /// Whether a member has accepted the group's ground rules, in a version that still counts. A group without rules binds
 /// nobody: then the answer is no.
 pub fn stands_under_rules<A: area::Group>(

@@ -1207,6 +1207,24 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::super::columns::Uid;
 
+    disclosures (id) {
+        id -> Uid,
+        organization_id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        purpose -> Text,
+        recipient -> Binary,
+        parts -> Text,
+        withheld_until -> Nullable<BigInt>,
+        disclosed_by -> Uid,
+        disclosed_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
     outcome_releases (id) {
         id -> Uid,
         scope_id -> Uid,
@@ -1289,5 +1307,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     homework,
     homework_reports,
     homework_report_versions,
+    disclosures,
     outcome_releases,
 );

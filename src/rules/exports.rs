@@ -1,1 +1,0 @@
-//! What an export holds and under which names.

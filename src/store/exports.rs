@@ -1,1 +1,0 @@
-//! The rows of a record that is taken out.
