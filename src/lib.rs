@@ -14,17 +14,18 @@
 //! | [`routes`] | what can a client ask |
 //! | [`policy`] | who may do what |
 //! | [`rules`] | what does the domain allow |
+//! | [`charts`] | what do figures look like as a picture |
 //! | [`store`] | what is kept |
 //! | [`values`] | the small words that all of them speak |
 //!
 //! Imports point one way: `routes → {identity, rules, store, problem}`,
-//! `store → {policy, rules' types, identity::Caller, problem}`, `policy` and `rules` → `values` alone.
+//! `store → {policy, rules' types, identity::Caller, problem}`, `charts → rules`, `policy` and `rules` → `values` alone.
 //!
 //! # Invariants
 //! Invariant: no SQL outside `store`, and none in it without a [`store::permit::Permit`], except through
 //! `before_any_permit`, whose users a test pins.
 //! Invariant: no status code outside `problem` and the success codes of `routes::command`.
-//! Invariant: no clock in `rules` and `policy`; one reading of it for each request.
+//! Invariant: no clock in `rules`, `charts` and `policy`; one reading of it for each request.
 //! Invariant: no record content, token, name or address in a log line, a metric or an error.
 //! Invariant: somebody else's record leaves the server only once the access log holds the access on disk.
 //! Invariant: what a client may not know of answers exactly like what does not exist.
@@ -32,6 +33,7 @@
 //! answer kept for a retry.
 //! Invariant: who reported a breach and who cast which ballot can be read from no row, by nobody.
 
+pub mod charts;
 pub mod config;
 pub mod demo;
 

@@ -2,7 +2,7 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use tracing::Span;
 use tracing_actix_web::{RequestId, RootSpanBuilder, TracingLogger};
 
 use crate::{
+    charts,
     config::ServerConfig,
     identity::{Guesses, Passwords, Tokens, TrustedProxies},
     problem::Problem,
@@ -227,8 +228,12 @@ async fn measured(
         // The docs page has its own words for a file that it lacks: none.
         response = response.into_response(Problem::NotFound.response());
     }
+    let media = response.headers().get(header::CONTENT_TYPE).and_then(|media| media.to_str().ok());
+    let is_picture = media.is_some_and(|media| media.starts_with("image/svg+xml"));
     let policy = if is_docs {
         "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'none'"
+    } else if is_picture {
+        picture_policy()
     } else {
         "default-src 'none'; frame-ancestors 'none'"
     };
@@ -243,6 +248,17 @@ async fn measured(
     Ok(response)
 }
 
+/// What a picture may do where it is opened for itself: be styled by its one style sheet, named by its hash, and nothing
+/// else.
+fn picture_policy() -> &'static str {
+    static POLICY: LazyLock<String> = LazyLock::new(|| {
+        let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, charts::style().as_bytes());
+        let hash = data_encoding::BASE64.encode(digest.as_ref());
+        format!("default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; sandbox")
+    });
+    &POLICY
+}
+
 /// Refuses a client that takes neither JSON nor another form in which the path answers (RFC 9110, 12.5.1).
 async fn acceptable(
     request: ServiceRequest,
@@ -250,14 +266,20 @@ async fn acceptable(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let takes = |media: &str| weight(accept, media).0 > 0;
-    let answers = || {
-        let (api, path) = (request.app_data::<Data<Api>>(), request.match_pattern());
-        api.zip(path).is_some_and(|(api, path)| api.answers_as(&path, takes))
+    let of_path = request.app_data::<Data<Api>>().zip(request.match_pattern());
+    let answers = of_path.as_ref().is_some_and(|(api, path)| api.answers_as(path, takes));
+    let has_choice = of_path.is_some_and(|(api, path)| api.has_choice(&path));
+    let mut response = if request.path().starts_with("/v1/") && !takes("application/json") && !answers {
+        request.into_response(Problem::NotAcceptable.response())
+    } else {
+        next.call(request).await?.map_into_boxed_body()
     };
-    if request.path().starts_with("/v1/") && !takes("application/json") && !answers() {
-        return Ok(request.into_response(Problem::NotAcceptable.response()));
+    if has_choice && response.status().is_success() {
+        // Whoever keeps an answer must not give it to somebody who asks for the other form (RFC 9110, 12.5.5). A refusal
+        // has one form, and looks the same from everywhere.
+        response.headers_mut().append(header::VARY, header::HeaderValue::from_static("accept"));
     }
-    Ok(next.call(request).await?.map_into_boxed_body())
+    Ok(response)
 }
 
 async fn ready(db: Data<Db>) -> HttpResponse {

@@ -17,7 +17,7 @@ use std::{collections::HashMap, net::SocketAddr, path::PathBuf, time::Duration};
 use bare::{Bare, Recording};
 use circlekeeper::{
     identity::{Caller, Tokens},
-    store::connection::{Clock, Location},
+    store::connection::{Clock, Db, Location},
     values::{Id, Moment},
 };
 use load::{Bound, Client, Run, measure, request};
@@ -29,6 +29,8 @@ use year::Group;
 const CONNECTIONS: [usize; 3] = [1, 8, 32];
 /// How many people take turns in a measurement.
 const TURNS: usize = 512;
+/// How many of them have five years behind them.
+const LONG: usize = 32;
 
 /// How much is measured, from the environment.
 struct Size {
@@ -116,6 +118,7 @@ struct Cast {
 
 struct Member {
     caller: Caller,
+    group: Id,
     member: Id,
     token: String,
     sign_in_name: String,
@@ -178,19 +181,27 @@ fn bench(database: &'static str, location: &Location, size: &Size, cores: usize)
             record(database, location, size, connections, &server, &cast, &planned, &mut next).print();
         }
         for (operation, requests, statements) in [
-            ("a member's year", progress_requests(&cast), progress_statements(&cast, &heard)),
+            (
+                "a member's year",
+                progress_requests(&cast),
+                progress_statements(location, &cast.members, &heard.progress),
+            ),
             ("a page of sessions", session_requests(&cast), session_statements(&cast, &heard)),
             ("a preparation", preparation_requests(&cast, &planned), preparation_statements(&cast, &planned, &heard)),
             ("a group's outcomes", outcome_requests(&cast), outcome_statements(&cast, &heard)),
         ] {
             for connections in CONNECTIONS.into_iter().filter(|_| size.includes(operation)) {
-                let run = read(location, size, connections, &server, &empty, &requests, &statements);
+                let (run, limits) = read(location, size, connections, &server, &empty, &requests, &statements);
                 let aim = (!operation.contains("outcomes")).then_some(0.4);
-                Line { operation, database, connections, run: run.0, limit: run.1, aim }.print();
+                Line { operation, database, connections, run, limit: limits.composed, aim }.print();
             }
         }
         for connections in CONNECTIONS.into_iter().filter(|_| size.includes("sign in")) {
             sign_in(database, size, connections, cores, &server, &cast).print();
+        }
+        // Last: nobody else's history grows.
+        if size.includes(FIVE_YEARS) || size.includes(DRAWN) {
+            five_years(database, location, size, &server, &empty, &cast);
         }
     }
     if size.includes("memory") {
@@ -212,20 +223,25 @@ fn cast(location: &Location) -> Cast {
     let leads = year::sign_in(&db, groups.iter().map(|group| group.lead).collect());
     let leads = leads.into_iter().map(|caller| (caller, token(caller))).collect();
     // One member of each group, so that no page is read again soon.
-    let some: Vec<(Id, Id)> = groups.iter().flat_map(|group| group.members.first().copied()).take(TURNS).collect();
-    let callers = year::sign_in(&db, some.iter().map(|(account, _)| *account).collect());
-    let members = some
-        .into_iter()
-        .zip(callers)
-        .enumerate()
-        .map(|(number, ((_, member), caller))| Member {
-            caller,
-            member,
-            token: token(caller),
-            sign_in_name: year::sign_in_name(number, number % 10),
-        })
-        .collect();
+    let some = groups.iter().enumerate().take(TURNS).filter_map(|(number, group)| {
+        let (account, member) = *group.members.first()?;
+        Some((group.id, member, account, year::sign_in_name(number, number % 10)))
+    });
+    let members = members(&db, token, some.collect());
     Cast { groups, leads, members }
+}
+
+/// Signs people in: group, member, account and sign-in name each.
+fn members(db: &Db, token: impl Fn(Caller) -> String, people: Vec<(Id, Id, Id, String)>) -> Vec<Member> {
+    let callers = year::sign_in(db, people.iter().map(|(_, _, account, _)| *account).collect());
+    let one = |((group, member, _, sign_in_name), caller)| Member {
+        caller,
+        group,
+        member,
+        token: token(caller),
+        sign_in_name,
+    };
+    people.into_iter().zip(callers).map(one).collect()
 }
 
 fn bearer(token: &str) -> String {
@@ -323,19 +339,79 @@ fn overheard(location: &Location, cast: &Cast, planned: &[Recording]) -> Heard {
 
 type Sent = Vec<(String, Vec<bare::Value>)>;
 
-fn progress_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
-    let first = &cast.members[0];
+/// The sessions of one group stand for those of another, newest for newest: the same number of rows is read.
+fn progress_statements(location: &Location, members: &[Member], heard: &[Overheard]) -> Vec<Sent> {
+    let (held, heard) = (year::held(&mut Bare::open(location)), reads(heard));
+    let (first, none) = (&members[0], Vec::new());
+    let sessions = |member: &Member| held.get(&member.group).unwrap_or(&none).iter().copied();
     let for_one = |one: &Member| {
-        statements::again(
-            &heard.progress,
-            &HashMap::from([
-                (first.caller.account, one.caller.account),
-                (first.caller.sign_in, one.caller.sign_in),
-                (first.member, one.member),
-            ]),
-        )
+        let people = [
+            (first.caller.account, one.caller.account),
+            (first.caller.sign_in, one.caller.sign_in),
+            (first.member, one.member),
+            (first.group, one.group),
+        ];
+        statements::again(&heard, &people.into_iter().chain(sessions(first).zip(sessions(one))).collect())
     };
-    cast.members.iter().map(for_one).collect()
+    members.iter().map(for_one).collect()
+}
+
+const FIVE_YEARS: &str = "a member's five years";
+const DRAWN: &str = "a member's five years, drawn";
+
+/// Progress over five years and three instruments, as figures and as a picture, beside its bare statements: without the
+/// empty handler, as the aim has it.
+fn five_years(
+    database: &'static str,
+    location: &Location,
+    size: &Size,
+    server: &Process,
+    empty: &Process,
+    cast: &Cast,
+) {
+    let db = year::open(location);
+    let tokens = Tokens::new(db.token_secrets(), Clock::default(), 24 * 60);
+    let now = db.clock.now();
+    // The second member of a group: the first one's year stays a year.
+    let people: Vec<(Id, Id, Id, String)> = cast
+        .groups
+        .iter()
+        .take(LONG)
+        .enumerate()
+        .map(|(number, group)| (group.id, group.members[1].1, group.members[1].0, year::sign_in_name(number, 1)))
+        .collect();
+    let long: Vec<(Id, Id)> = people.iter().map(|(group, member, _, _)| (*group, *member)).collect();
+    year::lengthen(location, &long, now.0);
+    let members = members(&db, |caller| tokens.sign(caller, now), people);
+    drop(db);
+    let path = format!("/v1/account/progress?since={}", now.plus_days(-5 * 366));
+    for (operation, media, aim) in [(FIVE_YEARS, "application/json", Some(0.5)), (DRAWN, "image/svg+xml", None)] {
+        let one = |member: &Member| {
+            request("GET", &path, &[("authorization", &bearer(&member.token)), ("accept", media)], None)
+        };
+        let requests: Vec<Vec<u8>> = members.iter().map(one).collect();
+        let heard = hear(location, &requests[0]);
+        let statements = progress_statements(location, &members, &heard);
+        for connections in CONNECTIONS.into_iter().filter(|_| size.includes(operation)) {
+            let (run, limits) = read(location, size, connections, server, empty, &requests, &statements);
+            Line { operation, database, connections, run, limit: limits.bare, aim }.print();
+        }
+    }
+}
+
+/// What a server sends to the database for one request.
+fn hear(location: &Location, request: &[u8]) -> Vec<Overheard> {
+    statements::begin();
+    let db = year::open(location);
+    let mut found = None;
+    servers::with_own(db, |address| {
+        let mut client = Client::connect(address);
+        // Past the first housekeeping.
+        std::thread::sleep(Duration::from_millis(200));
+        found = Some(statements::overhear(|| client.expect(request, 200)));
+    });
+    statements::end();
+    found.expect("the server answered")
 }
 
 fn session_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
@@ -349,11 +425,15 @@ fn session_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
     cast.groups.iter().zip(&cast.leads).take(TURNS).map(for_one).collect()
 }
 
+/// What only reads: the entry in the access log is the server's to write, and no part of a limit.
+fn reads(heard: &[Overheard]) -> Vec<Overheard> {
+    let is_read = |sql: &str| sql.starts_with("SELECT") && !sql.contains("access_");
+    heard.iter().filter(|statement| is_read(&statement.sql)).cloned().collect()
+}
+
 fn outcome_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
     let (first, (lead, _)) = (&cast.groups[0], &cast.leads[0]);
-    // The entry in the access log is the server's to write, and no part of the limit.
-    let is_read = |sql: &str| sql.starts_with("SELECT") && !sql.contains("access_");
-    let reads: Vec<Overheard> = heard.outcomes.iter().filter(|statement| is_read(&statement.sql)).cloned().collect();
+    let reads = reads(&heard.outcomes);
     let for_one = |(group, (caller, _)): (&Group, &(Caller, String))| {
         let members = first.members.iter().zip(&group.members).map(|((_, first), (_, other))| (*first, *other));
         let places = [(first.id, group.id), (lead.account, caller.account), (lead.sign_in, caller.sign_in)];
@@ -364,13 +444,13 @@ fn outcome_statements(cast: &Cast, heard: &Heard) -> Vec<Sent> {
 
 /// The agreement stays that of the first group: a member's signatures are looked up alike, and found to be of another.
 fn preparation_statements(cast: &Cast, planned: &[Recording], heard: &Heard) -> Vec<Sent> {
-    let first = &planned[0];
+    let (first, reads) = (&planned[0], reads(&heard.preparation));
     let for_one = |one: &Recording| {
         let [was, is] = [first, one].map(|planned| {
             let caller = lead_of(cast, planned).0;
             [planned.group, planned.session, planned.lead, caller.sign_in].into_iter().chain(planned.members.clone())
         });
-        statements::again(&heard.preparation, &was.zip(is).collect())
+        statements::again(&reads, &was.zip(is).collect())
     };
     planned.iter().take(TURNS.min(cast.groups.len())).map(for_one).collect()
 }
@@ -383,7 +463,14 @@ fn ask(address: SocketAddr, connections: usize, bound: &Bound, requests: &[Vec<u
     })
 }
 
-/// A read beside its composed limit: the empty handler and the bare statements, each before and after.
+/// What a read is held against, in requests per second.
+struct Limits {
+    bare: f64,
+    /// Of the bare statements and the empty handler, one after the other.
+    composed: f64,
+}
+
+/// A read beside its limits: the empty handler and the bare statements, each before and after.
 fn read(
     location: &Location,
     size: &Size,
@@ -392,7 +479,7 @@ fn read(
     empty: &Process,
     requests: &[Vec<u8>],
     statements: &[Sent],
-) -> (Run, f64) {
+) -> (Run, Limits) {
     let bare = || {
         measure(connections, &size.part(), || {
             let mut bare = Bare::open(location);
@@ -411,7 +498,7 @@ fn read(
     let run = ask(server.address, connections, &size.whole(), requests, 200);
     let (bare, nothing) = (bare().and(bare_before).rate(), nothing().and(empty_before).rate());
     eprintln!("{connections}: empty {nothing:.0}/s, bare statements {bare:.0}/s");
-    (run, 1.0 / (1.0 / nothing + 1.0 / bare))
+    (run, Limits { bare, composed: 1.0 / (1.0 / nothing + 1.0 / bare) })
 }
 
 #[allow(clippy::too_many_arguments, reason = "one caller, and each of them is another thing")]

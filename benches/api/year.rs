@@ -2,6 +2,7 @@
 //! bulk, because nothing that is measured opens it.
 
 use std::{
+    collections::HashMap,
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
@@ -211,17 +212,7 @@ fn history(location: &Location) {
     let now = jiff::Timestamp::now().as_millisecond() - 3 * 3_600_000;
     let mut bare = Bare::open(location);
     let is_embedded = location.file().is_some();
-    // An id in order of time, as the store makes them.
-    let id = |at: &str| {
-        if is_embedded {
-            format!("unhex(printf('%012x', {at}) || '7' || substr(hex(randomblob(10)), 2))")
-        } else {
-            format!(
-                "CAST(lpad(to_hex({at}), 12, '0') || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 19) AS UUID)"
-            )
-        }
-    };
-    let blob = if is_embedded { "randomblob(140)" } else { "decode(repeat('07', 140), 'hex')" };
+    let (id, blob) = (|at: &str| id_at(is_embedded, at), blob(is_embedded));
     if is_embedded {
         bare.batch("PRAGMA synchronous = OFF; PRAGMA cache_size = -400000; PRAGMA secure_delete = OFF; BEGIN");
     } else {
@@ -294,6 +285,119 @@ fn history(location: &Location) {
     }
 }
 
+/// An id in order of time, as the store makes them.
+fn id_at(is_embedded: bool, at: &str) -> String {
+    if is_embedded {
+        format!("unhex(printf('%012x', {at}) || '7' || substr(hex(randomblob(10)), 2))")
+    } else {
+        format!(
+            "CAST(lpad(to_hex({at}), 12, '0') || '7' || substr(replace(gen_random_uuid()::text, '-', ''), 1, 19) AS UUID)"
+        )
+    }
+}
+
+/// What is sealed is as long as this, and never opened.
+fn blob(is_embedded: bool) -> &'static str {
+    if is_embedded { "randomblob(140)" } else { "decode(repeat('07', 140), 'hex')" }
+}
+
+/// Gives one member of each of these groups five years: 260 weekly sessions with eight delivered items each, all of them
+/// attended, and PHQ-9, GAD-7 and WHO-5 at each.
+pub fn lengthen(location: &Location, people: &[(Id, Id)], now: i64) {
+    let mut bare = Bare::open(location);
+    let is_embedded = location.file().is_some();
+    let (id, blob) = (|at: &str| id_at(is_embedded, at), blob(is_embedded));
+    let list = |ids: &mut dyn Iterator<Item = Id>| {
+        let ids: Vec<String> = ids
+            .map(|id| match (id.0.simple().to_string(), is_embedded) {
+                (hex, true) => format!("x'{hex}'"),
+                (hex, false) => format!("CAST('{hex}' AS UUID)"),
+            })
+            .collect();
+        ids.join(", ")
+    };
+    let groups = list(&mut people.iter().map(|(group, _)| *group));
+    let members = list(&mut people.iter().map(|(_, member)| *member));
+    let start = format!("({now} - w.week * CAST({} AS BIGINT))", 7 * DAY);
+    let (year_ago, lately) = (now - 364 * DAY + DAY / 2, now - 15 * DAY);
+    let measures = |instrument: &str, lowest: i32, band: &str, sessions: &str| {
+        format!(
+            "INSERT INTO measures (id, group_id, session_id, member_id, instrument, instrument_version, respondent, \
+             taken_at, answers, score, prorated, band, subscales, risk, flagged, entered_in_error, recorded_by, \
+             recorded_at, version) SELECT {id}, s.group_id, s.id, m.id, '{instrument}', '1', 'member', s.starts_at, \
+             {blob}, {lowest} + (s.starts_at / {week}) % 5 * 1000, FALSE, {band}, '{{}}', 'none', FALSE, FALSE, \
+             s.created_by, s.starts_at + 6000000, 1 FROM sessions s JOIN members m ON m.group_id = s.group_id \
+             WHERE m.id IN ({members}) AND s.group_id IN ({groups}) AND s.state = 'held' AND {sessions} \
+             ORDER BY s.starts_at, s.id",
+            id = id("s.starts_at"),
+            week = 7 * DAY,
+        )
+    };
+    let steps = [
+        format!(
+            "INSERT INTO sessions (id, group_id, state, title, modality, starts_local, zone, minutes, starts_at, \
+             held_from, held_until, led_by, recording, recorded_by, recorded_at, created_by, created_at, version) \
+             WITH RECURSIVE w(week) AS (SELECT 52 UNION ALL SELECT week + 1 FROM w WHERE week < 259) \
+             SELECT {id}, s.group_id, 'held', 'Session', 'in_person', '2026-01-01T18:30', 'UTC', 90, {start}, {start}, \
+             {start} + 5400000, s.account_id, 'complete', s.account_id, {start} + 6000000, s.account_id, \
+             {start} - {DAY}, 2 FROM w CROSS JOIN standings s WHERE s.standing = 'therapist' \
+             AND s.group_id IN ({groups}) ORDER BY w.week DESC",
+            id = id(&start),
+        ),
+        format!(
+            "INSERT INTO agenda_items (id, group_id, session_id, position, technique, factors, planned_minutes) \
+             WITH RECURSIVE p(position) AS (SELECT 1 UNION ALL SELECT position + 1 FROM p WHERE position < 8) \
+             SELECT {id}, s.group_id, s.id, p.position, 'thought-record', '[]', 10 FROM sessions s CROSS JOIN p \
+             WHERE s.group_id IN ({groups}) AND s.state = 'held' AND s.starts_at <= {lately}",
+            id = id("s.starts_at"),
+        ),
+        format!(
+            "INSERT INTO agenda_deliveries (item_id, group_id, session_id, delivered, minutes) \
+             SELECT i.id, i.group_id, i.session_id, 'delivered', 10 FROM agenda_items i \
+             JOIN sessions s ON s.id = i.session_id \
+             WHERE s.group_id IN ({groups}) AND s.state = 'held' AND s.starts_at <= {lately}"
+        ),
+        format!(
+            "INSERT INTO attendances (id, group_id, session_id, member_id, status, modality, minutes, starts_at, \
+             recorded_by, recorded_at, version) SELECT {id}, s.group_id, s.id, m.id, 'attended', 'in_person', 90, \
+             s.starts_at, s.created_by, s.starts_at + 6000000, 1 \
+             FROM sessions s JOIN members m ON m.group_id = s.group_id WHERE m.id IN ({members}) \
+             AND s.group_id IN ({groups}) AND s.state = 'held' AND s.starts_at < {year_ago} ORDER BY s.starts_at, s.id",
+            id = id("s.starts_at"),
+        ),
+        measures("phq-9", 5000, "'mild'", &format!("s.starts_at < {year_ago}")),
+        measures("gad-7", 5000, "'mild'", "TRUE"),
+        measures("who-5", 40000, "NULL", "TRUE"),
+    ];
+    bare.batch("BEGIN");
+    for step in steps {
+        bare.batch(&step);
+    }
+    bare.batch("COMMIT");
+    if !is_embedded {
+        bare.batch("VACUUM ANALYZE");
+    }
+}
+
+/// The held sessions of each group, newest first.
+pub fn held(bare: &mut Bare) -> HashMap<Id, Vec<Id>> {
+    let hex = |column: &str| match bare_kind(bare) {
+        true => format!("lower(hex({column}))"),
+        false => format!("replace({column}::text, '-', '')"),
+    };
+    let sql = format!(
+        "SELECT {} AS a, {} AS b, {} AS c FROM sessions WHERE state = 'held' ORDER BY group_id, starts_at DESC, id",
+        hex("group_id"),
+        hex("id"),
+        hex("id")
+    );
+    let mut held: HashMap<Id, Vec<Id>> = HashMap::new();
+    for (group, session, _) in bare.ids(&sql) {
+        held.entry(group).or_default().push(session);
+    }
+    held
+}
+
 /// The groups of a filled database.
 pub fn groups(bare: &mut Bare) -> Vec<Group> {
     let hex = |column: &str| match bare_kind(bare) {
@@ -314,8 +418,7 @@ pub fn groups(bare: &mut Bare) -> Vec<Group> {
     );
     let mut groups: Vec<Group> =
         bare.ids(&leads).into_iter().map(|(id, lead, _)| Group { id, lead, members: Vec::new() }).collect();
-    let place: std::collections::HashMap<Id, usize> =
-        groups.iter().enumerate().map(|(index, group)| (group.id, index)).collect();
+    let place: HashMap<Id, usize> = groups.iter().enumerate().map(|(index, group)| (group.id, index)).collect();
     for (group, account, member) in bare.ids(&belonging) {
         groups[place[&group]].members.push((account, member));
     }

@@ -1,6 +1,6 @@
-//! One's own account: profile, password, second factor, standings, who saw one's records, one's own progress.
+//! One's own account: profile, password, second factor, standings, who saw one's records.
 
-use actix_web::web::{Data, Query};
+use actix_web::web::Data;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -17,20 +17,18 @@ use crate::{
     identity::{Caller, Passwords, Verified, check_new_password, hash_of},
     policy::{Kind, Standing, act},
     problem::Problem,
-    rules::{check_ins::Mood, members::State},
+    rules::members::State,
     store::{
         access_log,
         accounts::{self, Profile},
-        attendances,
-        check_ins::{self, CheckIn},
         connection::Db,
         invitations::new_code,
-        measures, members,
+        members,
         permit::authorize_own,
         sealing::random,
         sign_ins, standings,
     },
-    values::{Day, Id, Moment, Text, Title},
+    values::{Id, Moment, Text, Title},
 };
 
 /// An account, as its owner sees it.
@@ -128,60 +126,6 @@ pub struct OwnStanding {
     pub until_at: Option<Moment>,
 }
 
-/// The caller's own course across all their groups.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct OwnProgress {
-    /// Scores, oldest first; those entered in error are left out.
-    pub measures: Vec<super::measures::MeasureSummary>,
-    /// Attendance, oldest first.
-    pub attendances: Vec<super::attendances::AttendanceSummary>,
-    /// Check-ins in peer-led groups, oldest first.
-    pub check_ins: Vec<OwnCheckIn>,
-}
-
-/// A check-in as a point of one's own course; what was not given is null.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct OwnCheckIn {
-    pub id: Id,
-    pub group: Id,
-    /// One's own day then.
-    pub day: Day,
-    pub mood: Option<Mood>,
-    /// 1 (awful) to 7 (great).
-    pub mood_number: Option<i32>,
-    /// 0 to 10, as are the next four.
-    pub connection: Option<i32>,
-    pub hope: Option<i32>,
-    pub confidence: Option<i32>,
-    pub belonging: Option<i32>,
-    pub shame: Option<i32>,
-}
-
-impl From<CheckIn> for OwnCheckIn {
-    fn from(kept: CheckIn) -> OwnCheckIn {
-        let said = kept.said;
-        OwnCheckIn {
-            id: kept.id,
-            group: kept.group,
-            day: kept.local_day,
-            mood: said.mood,
-            mood_number: said.mood.map(Mood::number),
-            connection: said.connection,
-            hope: said.hope,
-            confidence: said.confidence,
-            belonging: said.belonging,
-            shame: said.shame,
-        }
-    }
-}
-
-/// From when on; a year back when not said.
-#[derive(Debug, Deserialize, utoipa::IntoParams)]
-pub struct Since {
-    /// The first moment that counts.
-    since: Option<Moment>,
-}
-
 pub fn register(api: &mut Api) {
     api.heading("Your account");
     api.get::<act::ReadOwnAccount, _, _>("/account", "Read your account", read_account).gives::<Account>();
@@ -221,13 +165,6 @@ pub fn register(api: &mut Api) {
         .gives::<OwnStandings>();
     api.get::<act::ReadOwnAccount, _, _>("/account/access-log", "See who saw your records", read_own_access_log)
         .lists::<LoggedAccess>();
-    api.get::<act::ReadOwnAccount, _, _>(
-        "/account/progress",
-        "Read your own course across your groups",
-        read_own_progress,
-    )
-    .asks::<Since>()
-    .gives::<OwnProgress>();
 }
 
 async fn read_account(db: Data<Db>, caller: Caller) -> Answer {
@@ -463,23 +400,6 @@ async fn read_own_access_log(db: Data<Db>, caller: Caller, paging: Paging) -> An
         let entries = access_log::list_own(connection, &permit, position, limit + 1)?;
         let shown = entries.into_iter().map(LoggedAccess::from).collect();
         Reply::page(shown, &paging, LoggedAccess::position)
-    })
-    .await
-}
-
-async fn read_own_progress(db: Data<Db>, caller: Caller, asked: Query<Since>) -> Answer {
-    db.read(move |connection| {
-        let permit = authorize_own::<act::ReadOwnAccount>(connection, &caller)?;
-        let since = asked.since.unwrap_or(connection.now.plus_days(-366));
-        let own = members::list_own_ids(connection, &permit)?;
-        let measures = measures::list_own(connection, &permit, &own, since)?;
-        let attendances = attendances::list_own(connection, &permit, &own, since)?;
-        let check_ins = check_ins::list_own(connection, &permit, &own, since)?;
-        Reply::ok(&OwnProgress {
-            measures: measures.into_iter().map(Into::into).collect(),
-            attendances: attendances.into_iter().map(Into::into).collect(),
-            check_ins: check_ins.into_iter().map(Into::into).collect(),
-        })
     })
     .await
 }

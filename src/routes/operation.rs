@@ -204,6 +204,12 @@ impl Api {
         of_path.flat_map(|operation| operation.also_media.iter().copied().chain([operation.media])).any(takes)
     }
 
+    /// Whether a client of a path (as in [`Api::answers_as`]) chooses between two forms.
+    pub fn has_choice(&self, path: &str) -> bool {
+        let mut of_path = self.operations.iter().filter(|operation| Some(operation.path) == path.strip_prefix("/v1"));
+        of_path.any(|operation| !operation.also_media.is_empty())
+    }
+
     /// The actix resources: one for each path, with `HEAD` beside `GET`, and 405 with `Allow` for the rest.
     pub fn resources(&self) -> Vec<Resource> {
         self.paths()
@@ -523,8 +529,9 @@ impl Operation {
                     .description(if *status == 201 { "Made." } else { "Here it is." })
                     .content(self.media, ContentBuilder::new().schema(Some(schema.clone())).build());
                 for media in &self.also_media {
-                    let text = ObjectBuilder::new().schema_type(Type::String);
-                    response = response.content(*media, ContentBuilder::new().schema(Some(text)).build());
+                    let form = if media.ends_with("json") { Type::Object } else { Type::String };
+                    let form = ObjectBuilder::new().schema_type(form);
+                    response = response.content(*media, ContentBuilder::new().schema(Some(form)).build());
                 }
                 if *status == 201 {
                     response = response.header("Location", header("Where it is."));

@@ -84,7 +84,7 @@ pub struct GroupOutcomes {
     pub kind: Kind,
     pub sessions: HeldSessions,
     pub attendance: GroupAttendance,
-    /// Null in a peer-led group: nothing clinical is kept of its members.
+    /// Null in a peer-led group: nothing clinical is kept of its members. Its numbers have three decimals at most.
     pub treatment: Option<Treatment>,
     /// Null in a therapist-led group.
     pub check_ins: Option<Vec<QuarterCheckIns>>,
@@ -484,7 +484,12 @@ fn treatment(figures: &Figures, misses: u16, rho: f64) -> Treatment {
 }
 
 fn share(part: u32, whole: u32) -> Option<f64> {
-    (whole > 0).then(|| f64::from(part) / f64::from(whole))
+    (whole > 0).then(|| thousandths(f64::from(part) / f64::from(whole)))
+}
+
+/// To three decimals: more would look more certain than it is.
+fn thousandths(number: f64) -> f64 {
+    (number * 1000.0).round() / 1000.0
 }
 
 fn instrument_outcomes(id: &str, figures: &InstrumentFigures, rho: f64) -> InstrumentOutcomes {
@@ -506,18 +511,18 @@ fn instrument_outcomes(id: &str, figures: &InstrumentFigures, rho: f64) -> Instr
         members: outcomes.members,
         with_baseline: outcomes.with_baseline,
         with_both: outcomes.with_both,
-        coverage: outcomes.coverage(),
+        coverage: outcomes.coverage().map(thousandths),
         mean_gain: outcomes.paired.mean_gain(nesting).map(|gain| MeanGain {
-            mean: gain.mean,
-            low: gain.low,
-            high: gain.high,
+            mean: thousandths(gain.mean),
+            low: thousandths(gain.low),
+            high: thousandths(gain.high),
         }),
         effect: outcomes.paired.effect(nesting).map(|effect| EffectSize {
-            g: effect.g,
-            low: effect.low,
-            high: effect.high,
-            baseline_sd: effect.baseline_sd,
-            design_effect: effect.design_effect,
+            g: thousandths(effect.g),
+            low: thousandths(effect.low),
+            high: thousandths(effect.high),
+            baseline_sd: thousandths(effect.baseline_sd),
+            design_effect: thousandths(effect.design_effect),
         }),
         states: by_set.collect(),
     }

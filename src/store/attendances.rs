@@ -269,18 +269,3 @@ pub fn list_versions(
         })
         .collect()
 }
-
-/// The caller's own attendance in all their groups since a moment, oldest first.
-pub fn list_own(
-    connection: &mut Connection,
-    permit: &Permit<act::ReadOwnAccount>,
-    own: &[Id],
-    since: Moment,
-) -> Result<Vec<Attendance>, Problem> {
-    Ok(attendances::table
-        .filter(attendances::member_id.eq_any(own))
-        .filter(attendances::starts_at.ge(since))
-        .order((attendances::starts_at, attendances::id))
-        .select(Attendance::as_select())
-        .load(connection.with(permit))?)
-}

@@ -463,22 +463,6 @@ pub fn list_versions(
         .collect()
 }
 
-/// The caller's own measures in all their groups since a moment, oldest first.
-pub fn list_own(
-    connection: &mut Connection,
-    permit: &Permit<act::ReadOwnAccount>,
-    own: &[Id],
-    since: Moment,
-) -> Result<Vec<Measure>, Problem> {
-    Ok(measures::table
-        .filter(measures::member_id.eq_any(own))
-        .filter(measures::taken_at.ge(since))
-        .filter(measures::entered_in_error.eq(false))
-        .order((measures::taken_at, measures::id))
-        .select(Measure::as_select())
-        .load(connection.with(permit))?)
-}
-
 /// When each of these members last answered each instrument: `(member, instrument, taken_at)`.
 pub fn list_last_taken(
     connection: &mut Connection,

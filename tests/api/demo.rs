@@ -4,11 +4,12 @@ use circlekeeper::{
     config::ServerConfig,
     demo,
     store::connection::{Clock, Db},
+    values::Moment,
 };
-
+use expect_test::expect_file;
 use serde_json::json;
 
-use crate::harness::{Server, fresh_database, masters};
+use crate::harness::{PASSWORD, Server, fresh_database, masters};
 
 #[test]
 fn the_demo_can_be_started_at_any_time() {
@@ -34,7 +35,7 @@ fn the_demos_outcome_report_shows_numbers_and_hides_the_small_ones() {
     let db = Db::open(&location, masters(), Clock::default()).expect("the database opens");
     demo::fill(&db, &ServerConfig::default()).unwrap_or_else(|problem| panic!("{problem:?}"));
     let server = Server::start_on(location, directory, ServerConfig::default());
-    let sign_in = json!({"sign_in_name": "morgan.hale", "password": "plum orchard seven kites"});
+    let sign_in = json!({"sign_in_name": "morgan.hale", "password": PASSWORD});
     let token = server.request("POST", "/v1/tokens").json(&sign_in).send().expect(201)["access_token"].clone();
     let get = |path: &str| server.request("GET", path).token(token.as_str().expect("a token")).send().expect(200);
     let organization = get("/v1/account/standings")["items"][0]["organization"].clone();
@@ -47,4 +48,25 @@ fn the_demos_outcome_report_shows_numbers_and_hides_the_small_ones() {
     let counts: Vec<_> =
         phq["rows"][0]["states"].as_array().expect("states").iter().map(|state| state["count"].as_u64()).collect();
     assert_eq!(counts, [Some(13), None, None, None, Some(0), None]);
+}
+
+#[test]
+fn the_picture_of_the_readme_is_what_the_demo_gives_now() {
+    // 2026-11-24T15:00:00Z: the picture names days, so the year is lived through up to the same one each time.
+    const TODAY: Moment = Moment(1_795_532_400_000);
+    let (location, directory) = fresh_database();
+    let clock = Clock::default();
+    clock.shift(TODAY.0 - clock.now().0);
+    let db = Db::open(&location, masters(), clock).expect("the database opens");
+    demo::fill(&db, &ServerConfig::default()).expect("the demo is filled");
+    drop(db);
+    let server = Server::start_on(location, directory, ServerConfig::default());
+    server.db.clock.shift(TODAY.0 - server.db.clock.now().0);
+    // The password of the demo is that of the tests.
+    let body = json!({"sign_in_name": "ari.finch", "password": PASSWORD});
+    let token = server.request("POST", "/v1/tokens").json(&body).send().expect(201);
+    let token = token["access_token"].as_str().expect("a token");
+    let drawn = server.request("GET", "/v1/account/progress").token(token).header("accept", "image/svg+xml").send();
+    assert_eq!(drawn.status, 200, "{}", drawn.text);
+    expect_file!["../../docs/progress.svg"].assert_eq(&drawn.text);
 }
