@@ -18,7 +18,7 @@ use crate::{
     rules::{
         crisis_lines::{self, CrisisLine},
         instruments::{Answers, Registry},
-        measures::{Respondent, administer, check_consent, due_at},
+        measures::{Respondent, administer, check_consent, check_taken_at, due_at},
         members::State,
     },
     store::{
@@ -289,7 +289,7 @@ pub(super) fn keep(
         }
         whose.push(member);
     }
-    let known = members::list_known(connection, permit, &whose)?;
+    let beginnings = members::list_beginnings(connection, permit, &whose)?;
     let consenting = agreements::list_consenting(connection, permit, &whose)?;
     let kept = match session {
         Some(session) => {
@@ -299,9 +299,9 @@ pub(super) fn keep(
     };
     let mut new: Vec<NewMeasure> = Vec::with_capacity(entries.len());
     for (index, (entry, member)) in entries.into_iter().zip(whose).enumerate() {
-        if !known.contains(&member) {
+        let Some(began_at) = beginnings.get(&member) else {
             return Err(Problem::field(&at(index, "/member"), "is no member of this group"));
-        }
+        };
         check_consent(consenting.contains(&member), &at(index, "/member"))?;
         let Some(instrument) = Registry::built_in().current(entry.instrument.as_str()) else {
             return Err(Problem::field(&at(index, "/instrument"), "is not in the registry: GET /v1/instruments"));
@@ -310,6 +310,7 @@ pub(super) fn keep(
             return Err(Problem::field(&at(index, "/respondent"), "members answer for themselves"));
         }
         let taken_at = entry.taken_at.unwrap_or(default_taken_at);
+        check_taken_at(taken_at, *began_at, own.is_some(), connection.now, &at(index, ""))?;
         let outcome =
             administer(instrument, &entry.answers, entry.respondent, taken_at, connection.now, &at(index, ""))?;
         let same = kept.iter().find(|kept| kept.member_id == member && kept.instrument == instrument.id);
@@ -435,6 +436,9 @@ async fn correct_measure(
         let instrument = Registry::built_in()
             .find(&kept.instrument, &kept.instrument_version)
             .ok_or_else(|| Problem::Conflict("The registry no longer holds this version of the instrument.".into()))?;
+        let beginnings = members::list_beginnings(connection, &permit, &[kept.member_id])?;
+        let began_at = *beginnings.get(&kept.member_id).ok_or(Problem::NotFound)?;
+        check_taken_at(request.taken_at, began_at, false, connection.now, "")?;
         let outcome =
             administer(instrument, &request.answers, request.respondent, request.taken_at, connection.now, "")?;
         let corrected = Administration {

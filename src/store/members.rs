@@ -487,6 +487,25 @@ pub fn list_known<A: area::Group>(
         .load(connection.with(permit))?)
 }
 
+/// When the memberships of these members of the group began: as they were invited, or since when they came before that.
+pub fn list_beginnings<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    ids: &[Id],
+) -> Result<HashMap<Id, Moment>, Problem> {
+    let intervals: Vec<(Id, Moment)> = membership_intervals::table
+        .filter(membership_intervals::group_id.eq(permit.group()))
+        .filter(membership_intervals::member_id.eq_any(ids))
+        .select((membership_intervals::member_id, membership_intervals::from_at))
+        .load(connection.with(permit))?;
+    let mut beginnings = HashMap::new();
+    for (member, from_at) in intervals {
+        let began_at = beginnings.entry(member).or_insert(from_at);
+        *began_at = from_at.min(*began_at);
+    }
+    Ok(beginnings)
+}
+
 /// The ids of the caller's own memberships.
 pub fn list_own_ids(connection: &mut Connection, permit: &Permit<act::ReadOwnAccount>) -> Result<Vec<Id>, Problem> {
     Ok(members::table

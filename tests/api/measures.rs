@@ -53,19 +53,50 @@ fn a_missing_answer_is_never_zero() {
     let some = answer(server, who, led, "gad-7", json!({"gad-7.1": 3, "gad-7.2": 3})).expect(201);
     assert_eq!((&some["score"], &some["band"]), (&Value::Null, &Value::Null));
     assert_eq!(some["no_score"], json!({"reason": "too_many_missing", "missing": 5, "allowed": 0}));
-    let none = answer(server, who, led, "phq-2", json!({})).expect(201);
+    let none = answer(server, who, led, "phq-2", json!({"phq-2.1": null, "phq-2.2": null})).expect(201);
     assert_eq!(none["score"], Value::Null);
     assert!(none["no_score"].is_object(), "{none}");
+    // A blank form is no administration: it would put off when the next one is due.
+    answer(server, who, led, "phq-2", json!({})).refuses("/answers");
     let zero = answer(server, who, led, "phq-2", json!({"phq-2.1": 0, "phq-2.2": 0})).expect(201);
     assert_eq!((&zero["score"], &zero["no_score"]), (&json!(0.0), &Value::Null));
     // Two of nine may be missing, and the estimate says that it is one.
-    let nearly =
-        answer(server, who, led, "phq-9", phq_9(&[Some(1), Some(2), Some(1), Some(0), Some(1), Some(1), Some(1)]));
-    let nearly = nearly.expect(201);
+    let mut two_short = phq_9(&[Some(1), Some(2), Some(1), Some(0), Some(1), Some(1)]);
+    two_short["phq-9.7"] = json!(1);
+    two_short["phq-9.9"] = json!(0);
+    two_short.as_object_mut().unwrap().remove("phq-9.4");
+    let nearly = answer(server, who, led, "phq-9", two_short).expect(201);
     assert_eq!((&nearly["score"], &nearly["prorated"]), (&json!(9.0), &json!(true)));
     // Another instrument has another rule.
     let gad = json!({"gad-7.1": 1, "gad-7.2": 1, "gad-7.3": 1, "gad-7.4": 1, "gad-7.5": 1, "gad-7.6": 1});
     assert_eq!(answer(server, who, led, "gad-7", gad).expect(201)["score"], Value::Null);
+}
+
+#[test]
+fn a_wrong_year_becomes_no_baseline() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let now = server.db.clock.now();
+    let send = |who: &Person, days_ago: i64| {
+        let answers = json!({"gad-2.1": 0, "gad-2.2": 1});
+        let taken_at = now.plus_days(-days_ago);
+        let body = json!({"member": led.member.id, "instrument": "gad-2", "taken_at": taken_at, "answers": answers});
+        server.post(who, &led.path("/measures"), &body)
+    };
+    // Their own device may have been without a network; a therapist enters what was on paper, intake included.
+    send(&led.member.person, 13).expect(201);
+    send(&led.member.person, 15).refuses("/taken_at");
+    send(&led.lead, 60).expect(201);
+    send(&led.lead, 3_650).refuses("/taken_at");
+    send(&led.member.person, 3_650).refuses("/taken_at");
+    // Nor by a correction.
+    let measure = send(&led.lead, 1).made();
+    let path = led.path(&format!("/measures/{measure}"));
+    let body = json!({
+        "respondent": "member", "taken_at": now.plus_days(-3_650), "answers": {"gad-2.1": 0, "gad-2.2": 1},
+        "reason": "A slip of the pen."
+    });
+    server.change(&led.lead, "PUT", &path, "\"1\"", &body).refuses("/taken_at");
 }
 
 #[test]
@@ -92,8 +123,8 @@ fn risk_is_judged_before_completeness() {
     let declined = answer(server, &led.member.person, led, "phq-9", json!({"phq-9.9": null})).expect(201);
     assert_eq!((&declined["risk"], &declined["flagged"]), (&json!("declined"), &json!(true)));
     assert!(declined["crisis"].is_object(), "{declined}");
-    let unasked = answer(server, &led.member.person, led, "phq-9", json!({"phq-9.1": 2})).expect(201);
-    assert_eq!((&unasked["risk"], unasked.get("crisis")), (&json!("none"), None));
+    // Left out, it must not read as a clear "no".
+    answer(server, &led.member.person, led, "phq-9", json!({"phq-9.1": 2})).refuses("/answers/phq-9.9");
     // In the recording of a session, too.
     let session = world.session();
     let path = led.path(&format!("/sessions/{}", session["id"].as_str().unwrap()));
@@ -243,12 +274,19 @@ fn a_correction_is_a_new_version_and_takes_no_mark_away() {
     assert_eq!((&corrected["risk"], &corrected["score"]), (&json!("none"), &json!(8.0)));
     assert_eq!(corrected["instrument_version"], kept["instrument_version"]);
     assert_eq!(corrected["flagged"], true);
-    let again = correct(server, &led.co_lead, led, id, &phq_9(&[Some(2); 8])).expect(200);
+    let again = correct(
+        server,
+        &led.co_lead,
+        led,
+        id,
+        &phq_9(&[Some(2), Some(2), Some(2), Some(2), Some(2), Some(2), Some(2), Some(2), Some(0)]),
+    )
+    .expect(200);
     assert_eq!(again["flagged"], true, "nor does a second correction");
     let path = led.path(&format!("/measures/{id}/versions"));
     let versions = server.get(&led.lead, &path).expect(200)["items"].as_array().unwrap().clone();
     let scores: Vec<&Value> = versions.iter().map(|version| &version["score"]).collect();
-    assert_eq!(scores, [&json!(11.0), &json!(8.0), &json!(18.0)]);
+    assert_eq!(scores, [&json!(11.0), &json!(8.0), &json!(16.0)]);
     assert_eq!(versions[0]["answers"], phq_9_with(3));
     assert_eq!((&versions[0]["reason"], &versions[1]["reason"]), (&Value::Null, &json!("A misread line.")));
     assert_eq!(versions[2]["recorded_by"], led.co_lead.id.to_string());

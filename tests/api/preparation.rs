@@ -211,7 +211,7 @@ fn missing_answers_are_never_zero() {
     schedule(&world, lead, &json!([{"instrument": "phq-9", "every_days": 14}]));
     take(&world, lead, one, "phq-9", &phq_9(20));
     world.server.db.clock.shift(60_000);
-    take(&world, lead, one, "phq-9", &json!({"phq-9.1": 0}));
+    take(&world, lead, one, "phq-9", &json!({"phq-9.1": 0, "phq-9.9": 0}));
     let prepared = prepare(&world, lead, &ahead(&world, lead));
     let half = &of(&prepared, one)["instruments"][0];
     assert_eq!((&half["last"]["score"], &half["last"]["band"]), (&Value::Null, &Value::Null));

@@ -341,6 +341,8 @@ impl Response {
             ("/respondent", _) => "/source".into(),
             ("/taken_at", _) => "/authored".into(),
             ("/instrument", _) => "/questionnaire".into(),
+            // An item that the response leaves out.
+            _ if pointer.starts_with("/answers") => "/item".into(),
             (other, _) => other.to_owned(),
         }
     }
