@@ -1,6 +1,7 @@
 //! The server: routes, limits, headers, docs, health and metrics; used by the program and by the tests alike.
 
 use std::{
+    borrow::Cow,
     net::SocketAddr,
     sync::{Arc, LazyLock, OnceLock},
     time::{Duration, Instant},
@@ -11,10 +12,9 @@ use actix_web::{
     App, HttpRequest, HttpResponse, HttpServer,
     body::{BoxBody, MessageBody},
     dev::{Server, ServiceRequest, ServiceResponse},
-    error::QueryPayloadError,
     http::{Method, StatusCode, header},
     middleware::{Condition, DefaultHeaders, Next, from_fn},
-    web::{self, Data, PathConfig, PayloadConfig, QueryConfig, ServiceConfig},
+    web::{self, Data, PathConfig, PayloadConfig, ServiceConfig},
 };
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing::Span;
@@ -98,8 +98,7 @@ impl Parts {
             .app_data(self.instruments.clone())
             .app_data(self.smallest_count.clone())
             .app_data(PayloadConfig::new(BODY_LIMIT))
-            .app_data(PathConfig::default().error_handler(|_, _| Problem::NotFound.into()))
-            .app_data(QueryConfig::default().error_handler(|error, _| unreadable_query(&error).into()));
+            .app_data(PathConfig::default().error_handler(|_, _| Problem::NotFound.into()));
         for resource in self.api.resources() {
             app.service(resource);
         }
@@ -138,6 +137,7 @@ pub fn start(db: Db, config: &ServerConfig) -> std::io::Result<Running> {
         App::new()
             .configure(move |app| parts.configure(app))
             .wrap(Condition::new(!origins.is_empty(), cors(&origins)))
+            .wrap(from_fn(declared))
             .wrap(from_fn(acceptable))
             .wrap(from_fn(measured))
             .wrap(safety_headers())
@@ -170,10 +170,6 @@ async fn keep_house(db: Db, guesses: Data<Guesses>) {
         }
         actix_web::rt::time::sleep(HOUSEKEEPING).await;
     }
-}
-
-fn unreadable_query(error: &QueryPayloadError) -> Problem {
-    Problem::Unreadable(format!("The query cannot be read: {error}."))
 }
 
 fn cors(origins: &[String]) -> Cors {
@@ -257,6 +253,31 @@ fn picture_policy() -> &'static str {
         format!("default-src 'none'; style-src 'sha256-{hash}'; frame-ancestors 'none'; sandbox")
     });
     &POLICY
+}
+
+/// Refuses a read with a parameter that the operation does not take: a slip of the pen would widen a list, or change a rule,
+/// in silence. Only instead of an answer: whoever has no right to one learns nothing else than that.
+async fn declared(
+    request: ServiceRequest,
+    next: Next<impl MessageBody + 'static>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    let of_path = request.app_data::<Data<Api>>().zip(request.match_pattern());
+    let taken = of_path.and_then(|(api, path)| {
+        let taken = api.queries(&path, request.method())?;
+        let is_foreign = |(name, _): (Cow<str>, Cow<str>)| !taken.contains(&&*name);
+        form_urlencoded::parse(request.query_string().as_bytes()).any(is_foreign).then(|| taken.join(", "))
+    });
+    let response = next.call(request).await?.map_into_boxed_body();
+    match taken {
+        Some(taken) if response.status().is_success() => {
+            let detail = match taken.as_str() {
+                "" => "It takes no parameters.".to_owned(),
+                taken => format!("It takes these parameters alone: {taken}."),
+            };
+            Ok(response.into_response(Problem::Unreadable(detail).response()))
+        }
+        _ => Ok(response),
+    }
 }
 
 /// Refuses a client that takes neither JSON nor another form in which the path answers (RFC 9110, 12.5.1).

@@ -1,12 +1,12 @@
 //! Agreements: consent forms and ground rules, published in versions, signed and withdrawn by members.
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Command, Nothing, Paging, Reply},
+    command::{Answer, Command, Nothing, Paging, Query, Reply},
     operation::Api,
 };
 use crate::{

@@ -1,12 +1,12 @@
 //! Check-ins: how a member of a peer-led group is, for whom to see, and crisis lines where the words ask for them.
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Command, Paging, Reply},
+    command::{Answer, Command, Paging, Query, Reply},
     operation::Api,
 };
 use crate::{

@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, Ready, ready},
+    ops::Deref,
     pin::Pin,
     time::Duration,
 };
@@ -212,8 +213,7 @@ impl Paging {
             limit: Option<u32>,
             cursor: Option<String>,
         }
-        let asked = web::Query::<Asked>::from_query(request.query_string())
-            .map_err(|error| Problem::Unreadable(format!("The query cannot be read: {error}.")))?;
+        let asked: Asked = read_query(request.query_string())?;
         let limit = match asked.limit.unwrap_or(50) {
             limit @ 1..=200 => i64::from(limit),
             _ => return Err(Problem::Unreadable("limit takes 1 to 200.".into())),
@@ -240,6 +240,37 @@ impl Paging {
         };
         Ok(Paging { limit, position, list })
     }
+}
+
+/// The parameters of a query; one that does not fit is named.
+pub struct Query<T>(pub T);
+
+impl<T> Deref for Query<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: DeserializeOwned> FromRequest for Query<T> {
+    type Error = Problem;
+    type Future = Ready<Result<Query<T>, Problem>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        ready(read_query(request.query_string()).map(Query))
+    }
+}
+
+fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
+    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let name = error.path().to_string();
+        let detail = error.into_inner();
+        // A dot is the path of the query itself, as where a parameter is missing or given twice.
+        let named = if name == "." { "The query cannot be read:".to_owned() } else { name };
+        Problem::Unreadable(format!("{named} {detail}."))
+    })
 }
 
 fn foreign_cursor() -> Problem {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Command, Paging, Reply},
+    command::{Answer, Command, Paging, Query, Reply},
     operation::Api,
 };
 use crate::{

@@ -2,14 +2,14 @@
 
 use std::collections::HashMap;
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     agreements::OfMember,
-    command::{Answer, Command, Paging, Reply},
+    command::{Answer, Command, Paging, Query, Reply},
     operation::Api,
 };
 use crate::{

@@ -204,6 +204,16 @@ impl Api {
         of_path.flat_map(|operation| operation.also_media.iter().copied().chain([operation.media])).any(takes)
     }
 
+    /// The query parameters of a read of a path (as in [`Api::answers_as`]).
+    pub fn queries(&self, path: &str, method: &Method) -> Option<Vec<&str>> {
+        let is_read = method == Method::GET || method == Method::HEAD;
+        let operation = self.operations.iter().find(|operation| {
+            is_read && operation.method == Method::GET && Some(operation.path) == path.strip_prefix("/v1")
+        })?;
+        let of_query = operation.parameters.iter().filter(|parameter| parameter.parameter_in == ParameterIn::Query);
+        Some(of_query.map(|parameter| parameter.name.as_str()).collect())
+    }
+
     /// Whether a client of a path (as in [`Api::answers_as`]) chooses between two forms.
     pub fn has_choice(&self, path: &str) -> bool {
         let mut of_path = self.operations.iter().filter(|operation| Some(operation.path) == path.strip_prefix("/v1"));

@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Command, Nothing, Paging, Reply},
+    command::{Answer, Command, Nothing, Paging, Query, Reply},
     operation::Api,
 };
 use crate::{

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Reply},
+    command::{Answer, Query, Reply},
     operation::Api,
 };
 use crate::{
@@ -594,7 +594,7 @@ async fn read_outcome_report(
     path: Path<Id>,
     asked: Query<WhichReport>,
 ) -> Answer {
-    let (organization, k, asked) = (path.into_inner(), k.get_ref().get(), asked.into_inner());
+    let (organization, k, asked) = (path.into_inner(), k.get_ref().get(), asked.0);
     let (rows_by, wanted) = (asked.rows, asked.quarter);
     let (released, next_release_on, found) = db
         .read(move |connection| {

@@ -7,13 +7,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Command, Reply},
+    command::{Answer, Command, Query, Reply},
     operation::Api,
 };
 use crate::{

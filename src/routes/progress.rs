@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use actix_web::{
     HttpRequest,
     http::header,
-    web::{Data, Path, Query},
+    web::{Data, Path},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     attendances::AttendanceSummary,
-    command::{Answer, Reply, weight},
+    command::{Answer, Query, Reply, weight},
     measures::MeasureSummary,
     operation::Api,
 };

@@ -1,12 +1,12 @@
 //! Progress entries: one member's clinical entries, which the member reads once they are signed and released.
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
-    command::{Answer, Command, Nothing, Paging, Reply},
+    command::{Answer, Command, Nothing, Paging, Query, Reply},
     operation::Api,
     session_records::{Addendum, Author, NoteText, check_session, judge_cosignature},
 };

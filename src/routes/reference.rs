@@ -1,11 +1,11 @@
 //! Reference: what everybody may read without signing in: instruments, techniques, crisis lines.
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Reply},
+    command::{Answer, Query, Reply},
     operation::Api,
 };
 use crate::{

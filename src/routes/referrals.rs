@@ -1,12 +1,12 @@
 //! The public listing of groups, and referrals: a member asks a therapist-led group, and chooses what it reads.
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Command, Nothing, Paging, Reply},
+    command::{Answer, Command, Nothing, Paging, Query, Reply},
     operation::Api,
 };
 use crate::{
@@ -304,7 +304,7 @@ async fn list_listings(db: Data<Db>, asked: Query<LookedFor>, paging: Paging) ->
     struct First {
         crisis_directory: &'static CrisisLine,
     }
-    let asked = asked.into_inner();
+    let asked = asked.0;
     let asked = Asked { kind: asked.kind, format: asked.format, condition: asked.condition, language: asked.language };
     let (limit, after) = (paging.limit() as usize + 1, paging.position()?);
     db.read(move |connection| {

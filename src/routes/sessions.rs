@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use actix_web::web::{Data, Path, Query};
+use actix_web::web::{Data, Path};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
     attendances::{AttendanceSummary, Attended},
-    command::{Answer, Command, Paging, Reply},
+    command::{Answer, Command, Paging, Query, Reply},
     groups::is_any_licensed,
     measures::{Administered, MeasureSummary},
     operation::Api,

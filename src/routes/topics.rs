@@ -4,14 +4,14 @@ use std::cmp::Reverse;
 
 use actix_web::{
     http::Uri,
-    web::{Data, Path, Query},
+    web::{Data, Path},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    command::{Answer, Command, Nothing, Paging, Reply},
+    command::{Answer, Command, Nothing, Paging, Query, Reply},
     operation::Api,
 };
 use crate::{

@@ -218,9 +218,15 @@ fn a_query_that_cannot_be_read_is_refused() {
             for value in values {
                 let answer = server.get(&who, &format!("{path}?{name}={value}"));
                 assert_eq!(answer.status, 400, "{}?{name}={value}: {}", operation.path, answer.text);
+                assert!(answer.text.contains(name.as_str()), "{}?{name}={value}: {}", operation.path, answer.text);
                 asked += 1;
             }
         }
+        // Mistyped, a filter must not fall away in silence.
+        let answer = server.get(&who, &format!("{path}?no_such_thing=1"));
+        assert_eq!(answer.status, 400, "{}: {}", operation.path, answer.text);
+        let names_all = operation.queries.iter().all(|name| answer.text.contains(name.as_str()));
+        assert!(names_all, "{}: {}", operation.path, answer.text);
     }
     assert!(asked > 50, "{asked} queries");
 }
