@@ -75,6 +75,8 @@ pub struct Member<'a> {
     pub frame: Frame<'a>,
     /// The member's name in the group; none in a picture of one's own.
     pub name: Option<&'a str>,
+    /// Without consent nothing is made of the answers, and there are no series.
+    pub uses_answers: bool,
     pub series: &'a [Series<'a>],
     pub attendance: &'a [Attendance],
     /// Groups that may leave out who was there: how many sessions there were says nothing then.
@@ -89,7 +91,21 @@ pub struct Member<'a> {
 /// One of several people.
 pub struct Panel<'a> {
     pub name: &'a str,
+    pub has_left: bool,
+    /// Without consent nothing is made of the answers, and there are no series.
+    pub consents: bool,
     pub series: &'a [Series<'a>],
+}
+
+impl Panel<'_> {
+    /// What stands beside the name of those who have left.
+    fn left(&self, language: Language) -> &'static str {
+        if self.has_left { language.say("(left)", "(ausgeschieden)") } else { "" }
+    }
+
+    fn named(&self, language: Language) -> String {
+        format!("{} {}", self.name, self.left(language)).trim_end().to_owned()
+    }
 }
 
 /// Which form the points of which group have.
@@ -152,9 +168,8 @@ pub fn of_member(member: &Member) -> String {
         draw_series(&mut paper, member.frame, series, axis.between(MARGIN + 26.0, right), &shapes);
     }
     if member.series.is_empty() {
-        let nothing = language.say("No scores in this time.", "Keine Werte in dieser Zeit.");
         paper.y += 8.0;
-        paper.paragraph(Size::Body, Role::Muted, nothing);
+        paper.paragraph(Size::Body, Role::Muted, no_series(member));
     }
     draw_key(&mut paper, member, &shapes);
     draw_check_ins(&mut paper, member);
@@ -163,13 +178,27 @@ pub fn of_member(member: &Member) -> String {
     paper.finish(language, &title, &told_of_member(member))
 }
 
+fn no_series(member: &Member) -> &'static str {
+    let language = member.frame.language;
+    match member.uses_answers {
+        true => language.say("No scores in this time.", "Keine Werte in dieser Zeit."),
+        false => language.say(
+            "There is no consent: nothing is made of the answers. They stay in the record.",
+            "Es liegt keine Einwilligung vor: Aus den Antworten wird nichts gemacht. Sie bleiben in der Akte.",
+        ),
+    }
+}
+
 /// Members of a group beside each other: for each scale one field per person, all with the same dates and limits.
-pub fn of_group(frame: Frame, panels: &[Panel]) -> String {
+pub fn of_group(frame: Frame, group_title: &str, panels: &[Panel]) -> String {
     let language = frame.language;
     let title = language.say("Progress of the members", "Verlauf der Mitglieder");
     let mut paper = Paper::new();
     paper.y = 14.0;
-    head(&mut paper, &frame, title);
+    paper.paragraph(Size::Title, Role::Text, title);
+    paper.y += 2.0;
+    paper.paragraph(Size::Head, Role::Text, group_title);
+    paper.paragraph(Size::Body, Role::Muted, &frame.period());
     let all = || panels.iter().flat_map(|panel| panel.series);
     let axis = Axis::over(frame, moments(all()), 0.0, WIDTH);
     let mut scales: Vec<(&Series, usize)> = Vec::new();
@@ -180,12 +209,12 @@ pub fn of_group(frame: Frame, panels: &[Panel]) -> String {
         }
     }
     scales.sort_by_key(|(_, points)| std::cmp::Reverse(*points));
-    let mut told = vec![frame.period() + "."];
+    let mut told = vec![format!("{group_title}."), frame.period() + "."];
     for (scale, _) in &scales {
         section(&mut paper, &scale.title(), language.direction(scale.scale.direction));
-        let shown: Vec<(&str, &Series)> = panels
+        let shown: Vec<(&Panel, &Series)> = panels
             .iter()
-            .filter_map(|panel| Some((panel.name, panel.series.iter().find(|series| is_same(series, scale))?)))
+            .filter_map(|panel| Some((panel, panel.series.iter().find(|series| is_same(series, scale))?)))
             .collect();
         if !scale.bands.is_empty() {
             paper.paragraph(Size::Small, Role::Muted, &limits(scale, language));
@@ -194,7 +223,9 @@ pub fn of_group(frame: Frame, panels: &[Panel]) -> String {
         paper.y += 6.0;
         draw_thresholds(&mut paper, scale, language);
         told.push(format!("{}. {}", scale.title(), language.direction(scale.scale.direction)));
-        told.extend(shown.iter().map(|(name, series)| format!("{name}: {}.", outcome(language, series))));
+        let told_of =
+            |(panel, series): &(&Panel, &Series)| format!("{}: {}.", panel.named(language), outcome(language, series));
+        told.extend(shown.iter().map(told_of));
     }
     if scales.is_empty() {
         let nothing = language.say("No scores in this time.", "Keine Werte in dieser Zeit.");
@@ -202,8 +233,20 @@ pub fn of_group(frame: Frame, panels: &[Panel]) -> String {
         paper.paragraph(Size::Body, Role::Muted, nothing);
         told.push(nothing.to_owned());
     }
-    draw_group_key(&mut paper, frame, &scales, axis);
-    paper.finish(language, title, &told.join(" "))
+    draw_group_key(&mut paper, frame, panels, axis);
+    let without = panels.iter().filter(|panel| !panel.consents);
+    let without: Vec<String> = without.map(|panel| panel.named(language)).collect();
+    if !without.is_empty() {
+        let words = language.say(
+            "There is no consent, and nothing is made of the answers of",
+            "Es liegt keine Einwilligung vor, und nichts wird gemacht aus den Antworten von",
+        );
+        let words = format!("{words}: {}.", without.join(", "));
+        paper.y += 6.0;
+        paper.paragraph(Size::Small, Role::Muted, &words);
+        told.push(words);
+    }
+    paper.finish(language, &format!("{title}: {group_title}"), &told.join(" "))
 }
 
 fn is_same(one: &Series, other: &Series) -> bool {
@@ -314,10 +357,11 @@ fn draw_key(paper: &mut Paper, member: &Member, shapes: &Shapes) {
     }
     if repeats(false) {
         let each = language.say(
-            "most forms look back on some of the same days as the one before",
-            "die meisten Bögen blicken zum Teil auf die gleichen Tage zurück wie der davor",
+            "Most forms look back on some of the same days as the one before.",
+            "Die meisten Bögen blicken zum Teil auf die gleichen Tage zurück wie der davor.",
         );
-        entries.push((Mark::None, each.to_owned()));
+        paper.y += 6.0;
+        paper.paragraph(Size::Small, Role::Muted, each);
     }
     if member.series.iter().any(|series| !series.gaps.is_empty()) {
         let gap = language.say(
@@ -333,8 +377,9 @@ fn draw_key(paper: &mut Paper, member: &Member, shapes: &Shapes) {
 }
 
 /// What marks mean beside each other.
-fn draw_group_key(paper: &mut Paper, frame: Frame, scales: &[(&Series, usize)], axis: Axis) {
-    if scales.is_empty() {
+fn draw_group_key(paper: &mut Paper, frame: Frame, panels: &[Panel], axis: Axis) {
+    let series = || panels.iter().flat_map(|panel| panel.series);
+    if series().next().is_none() {
         return;
     }
     let language = frame.language;
@@ -359,7 +404,14 @@ fn draw_group_key(paper: &mut Paper, frame: Frame, scales: &[(&Series, usize)], 
     paper.y += 5.0;
     paper.paragraph(Size::Small, Role::Muted, &same);
     paper.paragraph(Size::Small, Role::Muted, signs);
-    draw_entries(paper, vec![(Mark::Baseline, first.to_owned()), (Mark::Gap, gap.to_owned())]);
+    let mut entries = vec![(Mark::Baseline, first.to_owned())];
+    if series().flat_map(|series| &series.points).any(|shown| shown.prorated) {
+        entries.push((Mark::Point(Shape::Circle, 3.2, true), estimated(language).to_owned()));
+    }
+    if series().any(|series| !series.gaps.is_empty()) {
+        entries.push((Mark::Gap, gap.to_owned()));
+    }
+    draw_entries(paper, entries);
 }
 
 /// `Minimal 0–4 · Mild 5–9`.
@@ -391,8 +443,6 @@ enum Mark {
     Point(Shape, f64, bool),
     Baseline,
     Gap,
-    /// Words alone.
-    None,
 }
 
 impl Mark {
@@ -401,7 +451,6 @@ impl Mark {
             Mark::Point(shape, radius, is_hollow) => paper.point(*shape, (x, y), *radius, *is_hollow, words),
             Mark::Baseline => paper.line((x - 11.0, y), (x + 11.0, y), pen(Role::Rule, 1.2, "6 4")),
             Mark::Gap => cross(paper, (x, y), 3.2),
-            Mark::None => {}
         }
     }
 }
@@ -579,12 +628,12 @@ fn draw_doses(paper: &mut Paper, member: &Member) {
         language.say("Time with each technique", "Zeit mit jeder Technik"),
         match member.name {
             None => language.say(
-                "What was delivered while you were there counts.",
-                "Es zählt, was stattfand, während Sie dabei waren.",
+                "What was delivered, counted by the share of each session that you were there.",
+                "Was stattfand, gezählt nach dem Anteil jeder Sitzung, den Sie dabei waren.",
             ),
             Some(_) => language.say(
-                "What was delivered while the member was there counts.",
-                "Es zählt, was stattfand, während die Person dabei war.",
+                "What was delivered, counted by the share of each session that the member was there.",
+                "Was stattfand, gezählt nach dem Anteil jeder Sitzung, den die Person dabei war.",
             ),
         },
     );
@@ -606,13 +655,16 @@ fn draw_doses(paper: &mut Paper, member: &Member) {
         }
         paper.y += 5.0;
     }
-    let rest = &member.doses[member.doses.len().min(TECHNIQUES)..];
-    if !rest.is_empty() {
-        let minutes: i64 = rest.iter().map(|(_, minutes)| minutes).sum();
-        let words = match language {
-            Language::English => format!("{} more techniques, {}", rest.len(), language.duration(minutes)),
-            Language::German => format!("{} weitere Techniken, {}", rest.len(), language.duration(minutes)),
+    let rest = member.doses.iter().skip(TECHNIQUES).map(|(_, minutes)| *minutes).filter(|minutes| *minutes > 0);
+    let (count, minutes) = rest.fold((0, 0), |(count, sum), minutes| (count + 1, sum + minutes));
+    if count > 0 {
+        let more = match (language, count) {
+            (Language::English, 1) => "1 more technique".to_owned(),
+            (Language::English, _) => format!("{count} more techniques"),
+            (Language::German, 1) => "1 weitere Technik".to_owned(),
+            (Language::German, _) => format!("{count} weitere Techniken"),
         };
+        let words = format!("{more}, {}", language.duration(minutes));
         paper.y += 6.0;
         paper.paragraph(Size::Small, Role::Muted, &words);
     }
@@ -655,18 +707,23 @@ fn sign(series: &Series) -> &'static str {
     }
 }
 
-fn draw_panels(paper: &mut Paper, frame: Frame, shown: &[(&str, &Series)], axis: Axis) {
+fn draw_panels(paper: &mut Paper, frame: Frame, shown: &[(&Panel, &Series)], axis: Axis) {
     let gutter = 14.0;
     let width = (WIDTH - 2.0 * MARGIN - gutter) / 2.0;
     let shapes = Shapes::over(shown.iter().map(|(_, series)| *series));
     for row in shown.chunks(2) {
         let top = paper.y + 12.0;
         let mut deepest = top;
-        for (column, (name, series)) in row.iter().enumerate() {
+        for (column, (panel, series)) in row.iter().enumerate() {
             let left = MARGIN + (width + gutter) * column as f64;
             let mut y = top + 11.0;
-            let name = shortened(name, width, Size::Head);
+            let left_words = panel.left(frame.language);
+            let room = width - if panel.has_left { width_of(left_words, Size::Small) + 4.0 } else { 0.0 };
+            let name = shortened(panel.name, room, Size::Head);
             paper.text((left, y), Size::Head, Role::Text, Anchor::Start, &name);
+            if panel.has_left {
+                paper.text((left + width, y), Size::Small, Role::Muted, Anchor::End, left_words);
+            }
             y += 7.0;
             let area = Area { left, right: left + width, top: y, bottom: y + SMALL };
             let axis = axis.between(area.left + 6.0, area.right - 6.0);
@@ -717,7 +774,7 @@ fn told_of_member(member: &Member) -> String {
         told.extend(began(series, member.frame));
     }
     if member.series.is_empty() {
-        told.push(language.say("No scores in this time.", "Keine Werte in dieser Zeit.").to_owned());
+        told.push(no_series(member).to_owned());
     }
     for (name, low, high, _, mean) in dimensions(language) {
         let newest = member.check_ins.iter().rev().find_map(mean);

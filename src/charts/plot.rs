@@ -3,7 +3,7 @@
 use super::{
     Frame, Shapes,
     colours::Role,
-    paper::{Anchor, Paper, Size, lines, number, pen, shortened},
+    paper::{Anchor, Paper, Size, lines, number, pen, shortened, width_of},
     time::Axis,
 };
 use crate::{
@@ -247,23 +247,99 @@ impl Plot<'_> {
         self.names().iter().all(|name| name.is_whole)
     }
 
-    /// The first and the newest score as numbers.
+    /// The first and the newest score as numbers, where neither a point nor the line lies.
     fn draw_ends(&self, paper: &mut Paper) {
         let points = &self.series.points;
-        let mut label = |shown: &Shown, others: Option<&Shown>, anchor: Anchor| {
-            let (x, y) = self.place(shown);
+        let mut taken = Vec::new();
+        let mut label = |shown: &Shown, other: Option<&Shown>, anchors: [Anchor; 3]| {
+            let words = self.frame.language.points(shown.point.score);
             // On the side to which the line does not lead.
-            let leads_up = others.is_some_and(|other| other.point.score > shown.point.score);
-            let is_above = !leads_up && y - 9.0 > self.area.top + 8.0 || y + 18.0 > self.area.bottom;
-            let y = if is_above { y - 9.0 } else { y + 17.0 };
-            paper.label((x, y), anchor, &self.frame.language.points(shown.point.score));
+            let leads_up = other.is_some_and(|other| other.point.score > shown.point.score);
+            let (anchor, place, spot) = self.clear_place(shown, &words, anchors, !leads_up, &taken);
+            taken.push(spot);
+            paper.label(place, anchor, &words);
         };
         if let [first, second, ..] = points.as_slice() {
-            label(first, Some(second), Anchor::Start);
+            label(first, Some(second), [Anchor::Start, Anchor::Middle, Anchor::End]);
         }
         if let Some(last) = points.last() {
             let before = points.len().checked_sub(2).and_then(|index| points.get(index));
-            label(last, before, if before.is_some() { Anchor::End } else { Anchor::Middle });
+            let anchors = match before {
+                Some(_) => [Anchor::End, Anchor::Middle, Anchor::Start],
+                None => [Anchor::Middle; 3],
+            };
+            label(last, before, anchors);
         }
+    }
+
+    /// Where a label near a point hides least: beside it above or below, or further off.
+    fn clear_place(
+        &self,
+        shown: &Shown,
+        words: &str,
+        anchors: [Anchor; 3],
+        is_above: bool,
+        taken: &[Spot],
+    ) -> (Anchor, (f64, f64), Spot) {
+        let (x, y) = self.place(shown);
+        let width = width_of(words, Size::Body);
+        let places: Vec<(f64, f64)> = self.series.points.iter().map(|shown| self.place(shown)).collect();
+        let (above, below) = ([-9.0, -15.0, -22.0, -30.0], [17.0, 23.0, 30.0, 38.0]);
+        let (near, far) = if is_above { (above, below) } else { (below, above) };
+        // The same distance on either side before the next one.
+        let offsets = near.into_iter().zip(far).flat_map(|(near, far)| [near, far]);
+        let candidates = offsets.flat_map(|offset| anchors.map(|anchor| (anchor, y + offset)));
+        let candidates = candidates.filter(|(_, y)| y - 9.0 > self.area.top - 1.0 && y + 2.0 < self.area.bottom);
+        let spots = candidates.map(|(anchor, y)| (anchor, (x, y), Spot::of(anchor, (x, y), width)));
+        let within = spots.filter(|(_, _, spot)| spot.left > self.area.left && spot.right < self.area.right);
+        let hidden = |spot: &Spot| {
+            let points = places.iter().filter(|place| spot.holds(**place, 5.0)).count();
+            let lines = places.windows(2).filter(|ends| spot.meets(ends[0], ends[1])).count();
+            let labels = taken.iter().filter(|other| spot.overlaps(other)).count();
+            (labels, points, lines)
+        };
+        let fallback = (anchors[0], (x, y - 9.0), Spot::of(anchors[0], (x, y - 9.0), width));
+        within.min_by_key(|(_, _, spot)| hidden(spot)).unwrap_or(fallback)
+    }
+}
+
+/// What a label takes up.
+struct Spot {
+    left: f64,
+    right: f64,
+    top: f64,
+    bottom: f64,
+}
+
+impl Spot {
+    /// Of a line of digits from its base line up.
+    fn of(anchor: Anchor, (x, y): (f64, f64), width: f64) -> Spot {
+        let left = match anchor {
+            Anchor::Start => x,
+            Anchor::Middle => x - width / 2.0,
+            Anchor::End => x - width,
+        };
+        Spot { left, right: left + width, top: y - 10.0, bottom: y + 1.0 }
+    }
+
+    /// Whether a point is nearer than so much.
+    fn holds(&self, (x, y): (f64, f64), room: f64) -> bool {
+        (self.left - room..=self.right + room).contains(&x) && (self.top - room..=self.bottom + room).contains(&y)
+    }
+
+    /// Whether a line between two points runs through it.
+    fn meets(&self, from: (f64, f64), to: (f64, f64)) -> bool {
+        const STEPS: i32 = 60;
+        if from.0.max(to.0) < self.left || from.0.min(to.0) > self.right {
+            return false;
+        }
+        (0..=STEPS).any(|step| {
+            let share = f64::from(step) / f64::from(STEPS);
+            self.holds((from.0 + (to.0 - from.0) * share, from.1 + (to.1 - from.1) * share), 0.5)
+        })
+    }
+
+    fn overlaps(&self, other: &Spot) -> bool {
+        self.left < other.right && other.left < self.right && self.top < other.bottom && other.top < self.bottom
     }
 }

@@ -5,13 +5,15 @@ use jiff::{ToSpan, civil::Date};
 use super::{
     Frame,
     colours::Role,
-    paper::{Anchor, Paper, Size, pen},
+    paper::{Anchor, Paper, Size, pen, width_of},
 };
 use crate::values::{Day, Moment};
 
 const DAY: i64 = 24 * 60 * 60 * 1000;
 /// How many dates are named at most.
 const TICKS: usize = 6;
+/// What stays free between two labels.
+const APART: f64 = 4.0;
 
 /// From which moment to which, and where they stand.
 #[derive(Clone, Copy)]
@@ -93,7 +95,7 @@ impl<'a> Axis<'a> {
             // Each at the hour of the first: below what was taken on that day, not up to a day before it.
             let places = (0..).map(|index| Moment(self.from.0 + index * step * DAY));
             let days = days.take_while(|day| *day <= last).zip(places);
-            return self.named(days, |day| self.frame.short_day(day));
+            return self.named(days, |day| self.frame.short_day(day), true);
         }
         let months = (days / 30) as usize;
         let step = [1, 2, 3, 6, 12, 24, 60, 120].into_iter().find(|step| months / step < TICKS).unwrap_or(240);
@@ -102,22 +104,40 @@ impl<'a> Axis<'a> {
         let named = firsts.take_while(|day| *day <= last).filter(|day| *day >= first && index(day) % step == 0);
         let named = named.map(|day| (day, self.start_of(Day(day))));
         match step {
-            ..12 => self.named(named, |day| self.frame.language.month(day.month()).to_owned()),
-            _ => {
-                let tick =
-                    |(day, at): (Date, Moment)| Tick { x: self.x(at), label: day.year().to_string(), year: None };
-                named.map(tick).collect()
-            }
+            ..12 => self.named(named, |day| self.frame.language.month(day.month()).to_owned(), true),
+            _ => self.named(named, |day| day.year().to_string(), false),
         }
     }
 
-    fn named(&self, days: impl Iterator<Item = (Date, Moment)>, label: impl Fn(Date) -> String) -> Vec<Tick> {
-        let mut year = None;
-        days.map(|(day, at)| {
-            let is_new = year.replace(day.year()) != Some(day.year());
-            let x = self.x(at);
-            Tick { x, label: label(day), year: is_new.then(|| day.year().to_string()) }
-        })
-        .collect()
+    /// The dates, or every second of them, or every third, until no label touches the next; `has_year`: with the year,
+    /// where one begins.
+    fn named(
+        &self,
+        days: impl Iterator<Item = (Date, Moment)>,
+        label: impl Fn(Date) -> String,
+        has_year: bool,
+    ) -> Vec<Tick> {
+        let days: Vec<(Date, Moment)> = days.collect();
+        let every = |stride: usize| {
+            let mut year = None;
+            let tick = |(day, at): &(Date, Moment)| {
+                let is_new = has_year && year.replace(day.year()) != Some(day.year());
+                Tick { x: self.x(*at), label: label(*day), year: is_new.then(|| day.year().to_string()) }
+            };
+            days.iter().step_by(stride).map(tick).collect::<Vec<_>>()
+        };
+        let mut strides = (1..days.len()).map(every);
+        strides.find(|ticks| are_apart(ticks)).unwrap_or_else(|| every(days.len().max(1)))
     }
+}
+
+/// Whether no label touches another, and no year another year.
+fn are_apart(ticks: &[Tick]) -> bool {
+    let has_room = |one: (f64, &str), other: (f64, &str)| {
+        let widths = width_of(one.1, Size::Small) + width_of(other.1, Size::Small);
+        other.0 - one.0 >= widths / 2.0 + APART
+    };
+    let years: Vec<(f64, &str)> = ticks.iter().filter_map(|tick| Some((tick.x, tick.year.as_deref()?))).collect();
+    let labels: Vec<(f64, &str)> = ticks.iter().map(|tick| (tick.x, tick.label.as_str())).collect();
+    [labels, years].iter().all(|row| row.windows(2).all(|pair| has_room(pair[0], pair[1])))
 }

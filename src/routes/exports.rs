@@ -17,8 +17,8 @@ use crate::{
     problem::Problem,
     rules::{
         exports::{
-            Form, GroupOfRecord, Heading, Part, Purpose, Record, RedisclosureNotice, Table, Wanted, check,
-            check_consent, is_about_members, meanings_by_part, notice, report,
+            Form, GroupOfRecord, Heading, Names, Part, Purpose, Record, RedisclosureNotice, Table, Wanted, check,
+            check_consent, is_about_members, meanings_by_part, notice, parts_that_go, report,
         },
         fhir::{self, Taken, bundle},
     },
@@ -37,6 +37,8 @@ pub(super) const HTML: &str = "text/html";
 /// What is taken out, and why. What goes to somebody is accounted for where the law says so: not for treatment, payment,
 /// operations, the member's own written authorization or the member themselves (45 CFR 164.528), though these too where the
 /// group's records stand under 42 CFR part 2 and go to somebody.
+///
+/// Nothing of it is kept to be sent again: each sending is a disclosure of its own.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct TakeOut {
@@ -52,7 +54,9 @@ pub struct TakeOut {
     pub parts: Few<Part, 19>,
     /// What the member's written consent covers: goes with records under 42 CFR part 2.
     pub consent_scope: Option<Sentence>,
-    /// Until when an agency for health oversight or law enforcement has asked, in writing, that the member is not told.
+    /// Until when an agency for health oversight or law enforcement has asked that the member is not told (45 CFR
+    /// 164.528(a)(2)): for as long as its statement in writing says, at most 366 days ahead. A request that was only spoken
+    /// holds for 30 days, and is noted.
     pub withheld_until: Option<Moment>,
 }
 
@@ -61,6 +65,7 @@ fn json_form() -> Form {
 }
 
 /// A member's record, or those of a group. Process notes never stand in it, nor who wrote, signed or recorded anything.
+/// A member's record holds the sessions at which they were expected, and nothing of what was written about the sessions.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct RecordExport {
     pub exported_at: Moment,
@@ -72,6 +77,7 @@ pub struct RecordExport {
     pub columns: BTreeMap<String, BTreeMap<String, String>>,
     pub group: GroupOfRecord,
     /// How many members of the group are not among them: they have withdrawn their consent, on which the purpose rests.
+    /// The records of the sessions, which by rule name nobody, stand there all the same.
     pub members_left_out: usize,
     #[serde(flatten)]
     pub record: Record,
@@ -89,7 +95,7 @@ pub struct Disclosure {
     pub purpose: Purpose,
     /// Name and, where known, address.
     pub recipient: String,
-    /// What went out; empty where it was the whole record.
+    /// What went out.
     pub parts: Vec<Part>,
     /// The member is not told before.
     pub withheld_until: Option<Moment>,
@@ -106,7 +112,7 @@ pub struct OwnDisclosure {
     pub purpose: Purpose,
     /// Who received it.
     pub recipient: String,
-    /// What went out; empty where it was the whole record.
+    /// What went out.
     pub parts: Vec<Part>,
 }
 
@@ -150,6 +156,8 @@ impl From<Kept> for OwnDisclosure {
     }
 }
 
+const WHAT_FHIR_HOLDS: &str = "JSON and the page to print hold the whole record. A FHIR bundle holds members, memberships, signatures, attendances and measures with their answers, and says so in its `meta.tag`: goals, homework, entries, risk marks, reviews, subscales and sessions have no place in it. Each sending is a disclosure of its own: no answer is kept, and there is no `Idempotency-Key`.";
+
 pub fn register(api: &mut Api) {
     let example = json!({"purpose": "treatment", "format": "fhir"});
     api.heading("Records taken out");
@@ -162,7 +170,9 @@ pub fn register(api: &mut Api) {
     .gives::<RecordExport>()
     .also_as(CSV)
     .also_as(fhir::MEDIA)
-    .also_as(HTML);
+    .also_as(HTML)
+    .says(WHAT_FHIR_HOLDS)
+    .makes_nothing();
     api.post::<act::ExportGroupRecord, _, _>(
         "/groups/{group}/exports",
         "Take out the records of a group",
@@ -172,7 +182,9 @@ pub fn register(api: &mut Api) {
     .gives::<RecordExport>()
     .also_as(CSV)
     .also_as(fhir::MEDIA)
-    .also_as(HTML);
+    .also_as(HTML)
+    .says(WHAT_FHIR_HOLDS)
+    .makes_nothing();
     api.get::<act::ReadDisclosures, _, _>(
         "/organizations/{organization}/disclosures",
         "Read the accounting of disclosures",
@@ -191,13 +203,9 @@ async fn export_member_record(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>
         let purpose = command.asked().map(|asked| asked.purpose);
         // Whether the member is there comes before what is wrong with the body.
         let record = exports::find_member(connection, &permit, member, purpose == Some(Purpose::Individual))?;
-        // Before a kept answer: what was taken out before is not handed out again once the consent is withdrawn.
-        if let Some(purpose) = purpose {
-            check_consent(purpose, exports::is_withdrawn(connection, &permit, member)?)?;
-        }
-        command.once(connection, &permit, |connection, request| {
-            take_out(connection, &permit, request, record, WhoseRecord::Member)
-        })
+        let request = command.body()?;
+        check_consent(request.purpose, exports::is_withdrawn(connection, &permit, member)?)?;
+        take_out(connection, &permit, request, record, WhoseRecord::Member)
     })
     .await
 }
@@ -206,11 +214,10 @@ async fn export_group_record(db: Data<Db>, caller: Caller, path: Path<Id>, comma
     let group = path.into_inner();
     db.write(move |connection| {
         let permit = authorize::<act::ExportGroupRecord>(connection, &caller, group)?;
-        command.once(connection, &permit, |connection, request| {
-            let rests_on_consent = request.purpose.rests_on_consent();
-            let (record, left_out) = exports::find_whole_group(connection, &permit, rests_on_consent)?;
-            take_out(connection, &permit, request, record, WhoseRecord::Group { left_out })
-        })
+        let request = command.body()?;
+        let rests_on_consent = request.purpose.rests_on_consent();
+        let (record, left_out) = exports::find_whole_group(connection, &permit, rests_on_consent)?;
+        take_out(connection, &permit, request, record, WhoseRecord::Group { left_out })
     })
     .await
 }
@@ -218,9 +225,9 @@ async fn export_group_record(db: Data<Db>, caller: Caller, path: Path<Id>, comma
 /// What is taken out.
 enum WhoseRecord {
     Member,
-    /// `left_out`: how many members have withdrawn the consent on which the purpose rests.
+    /// `left_out`: the members who have withdrawn the consent on which the purpose rests.
     Group {
-        left_out: usize,
+        left_out: Vec<Id>,
     },
 }
 
@@ -232,10 +239,11 @@ fn take_out<A: area::Group>(
     mut record: Record,
     whose: WhoseRecord,
 ) -> Answer {
-    let (whole_group, members_left_out) = match whose {
-        WhoseRecord::Member => (false, 0),
+    let (whole_group, left_out) = match whose {
+        WhoseRecord::Member => (false, Vec::new()),
         WhoseRecord::Group { left_out } => (true, left_out),
     };
+    let members_left_out = left_out.len();
     let (at, purpose, parts) = (connection.now, request.purpose, &request.parts.0);
     let group = exports::find_group(connection, permit)?;
     let recipient = request.recipient.as_ref().map(Text::as_str);
@@ -251,11 +259,17 @@ fn take_out<A: area::Group>(
         whole_group,
     };
     check(&wanted, at)?;
-    let is_accounted_for = is_about_members(request.format, parts) && purpose.is_accounted_for(group.part_2, true);
+    let is_accounted_for = is_about_members(&wanted) && purpose.is_accounted_for(group.part_2, true);
     if let Some(recipient) = recipient.filter(|_| is_accounted_for) {
+        let went = parts_that_go(&wanted);
         let whose: Vec<Id> = record.members.iter().map(|row| row.member).collect();
-        let new = NewDisclosure { purpose, recipient, parts, withheld_until: request.withheld_until };
+        let new = NewDisclosure { purpose, recipient, parts: &went, withheld_until: request.withheld_until };
         disclosures::insert(connection, permit, &whose, &new)?;
+        // Of those who are left out this alone goes out: what the group went through with them.
+        if went.contains(&Part::SessionRecords) && !left_out.is_empty() {
+            let new = NewDisclosure { parts: &[Part::SessionRecords], ..new };
+            disclosures::insert(connection, permit, &left_out, &new)?;
+        }
     }
     let notice = notice(group.part_2, purpose, consent_scope);
     match request.format {
@@ -291,7 +305,10 @@ fn take_out<A: area::Group>(
             Ok(Reply::text(fhir::MEDIA, bundle(&taken).to_string()).named("export.json"))
         }
         Form::Html => {
+            // Before parts are left out: a date and a title name a session in the parts that stay.
+            let mut words = Names::of(&record, &group.zone);
             record.keep_only(parts);
+            words.add_goals(&record);
             let names: Vec<&str> = record.members.iter().map(|row| row.name.as_str()).collect();
             let title = match (whole_group, names.as_slice()) {
                 (false, [name]) => format!("Record of {name}"),
@@ -300,7 +317,8 @@ fn take_out<A: area::Group>(
             let mut facts = vec![
                 ("Organization", group.organization.clone()),
                 ("Group", group.title.clone()),
-                ("Taken out", at.to_string()),
+                ("Taken out", words.time(at)),
+                ("Times in", group.zone.clone()),
                 ("Purpose", purpose.as_str().replace('_', " ")),
             ];
             facts.extend(recipient.map(|recipient| ("Recipient", recipient.to_owned())));
@@ -308,7 +326,7 @@ fn take_out<A: area::Group>(
                 facts.push(("Left out, consent withdrawn", members_left_out.to_string()));
             }
             let heading = Heading { title: &title, facts, notice: notice.as_ref() };
-            let page = report(&heading, &record.tables());
+            let page = report(&heading, &record.tables(), &words);
             Ok(Reply::text("text/html; charset=utf-8", page).named("export.html"))
         }
     }

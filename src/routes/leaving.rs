@@ -20,7 +20,9 @@ use crate::{
     policy::act,
     problem::Problem,
     rules::{
-        exports::{GoalRatingRow, GoalRow, GoalWordingRow, Heading, HomeworkRow, Table, WorkedOn, report},
+        exports::{
+            GoalRatingRow, GoalRow, GoalWordingRow, Heading, HomeworkRow, Names, Part, Record, Table, WorkedOn, report,
+        },
         fhir,
         leaving::{KEPT, check_understood, lines, records},
     },
@@ -45,8 +47,9 @@ const PAGE: i64 = 1_000;
 
 /// Everything that is kept about you, in groups of both kinds: what your own pages show, and nothing else. Nobody else
 /// stands in it but those who saw your records. As CSV it is one tidy table: section, record, at, field, value; a value
-/// that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a carriage return) begins
-/// with an apostrophe there.
+/// that a spreadsheet would take for a formula (it begins with `=`, `+`, `-` or `@`, be it full-width or behind blanks or
+/// characters that nobody sees, and is no plain number) begins with an apostrophe there. As FHIR it holds what
+/// therapist-led groups keep of memberships, signatures, attendances and measures, and not the whole.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Export {
     pub exported_at: Moment,
@@ -212,20 +215,70 @@ async fn export_own_records(db: Data<Db>, caller: Caller, request: HttpRequest) 
 /// The export to print. Whose eyes it meets is not known: who saw the records stands in the other forms alone.
 fn page(export: &Export) -> Result<String, Problem> {
     let unwritable = |_| Problem::Internal("an export cannot be written".into());
-    let sections = serde_json::to_value(export).map_err(unwritable)?;
-    let shown = export.columns.iter().filter(|(name, _)| name.as_str() != "access_log");
-    let tables = shown.map(|(name, columns)| Table {
-        name: name.clone(),
-        columns: columns.iter().map(|(column, meaning)| (column.clone(), meaning.clone())).collect(),
-        rows: records(&sections[name])
-            .iter()
-            .map(|record| columns.keys().map(|column| record[column].clone()).collect())
-            .collect(),
-    });
-    let tables: Vec<Table> = tables.filter(|table| !table.rows.is_empty()).collect();
-    let facts = vec![("Taken out", export.exported_at.to_string())];
+    let parts = serde_json::to_value(export).map_err(unwritable)?;
+    let zone = &export.account.zone;
+    let mut names = Names::in_zone(zone);
+    for group in &export.groups {
+        names.add(group.id, group.title.clone());
+    }
+    let goals =
+        WorkedOn { goals: export.goals.clone(), goal_wordings: export.goal_wordings.clone(), ..WorkedOn::default() };
+    let mut record = Record { worked_on: goals, ..Record::default() };
+    names.add_goals(&record);
+    for measure in &export.measures {
+        // A measure has no id of its own in this export: this one ties its answers to its name.
+        let (id, instrument) = (Id::random(), (measure.instrument.as_str(), measure.instrument_version.as_str()));
+        names.add_measure(id, instrument, measure.taken_at);
+        record.add_answers(id, id, instrument, &measure.answers);
+    }
+    let mut tables = Vec::new();
+    for name in sections(export).into_iter().filter(|name| *name != "access_log") {
+        // Answers have a table of their own, with what was asked.
+        let columns: Vec<(String, String)> =
+            export.columns[name].clone().into_iter().filter(|(column, _)| column != "answers").collect();
+        let row = |record: &Value| columns.iter().map(|(column, _)| record[column].clone()).collect();
+        let rows = records(&parts[name]).iter().map(row).collect();
+        tables.push(Table { name: name.to_owned(), columns, rows });
+        if name == "measures" {
+            let mut answers = record.table(Part::Answers);
+            answers.columns.remove(0);
+            answers.rows.iter_mut().for_each(|row| drop(row.remove(0)));
+            tables.push(answers);
+        }
+    }
+    let facts = vec![("Taken out", names.time(export.exported_at)), ("Times in", zone.clone())];
     let heading = Heading { title: "What is kept about you", facts, notice: None };
-    Ok(report(&heading, &tables))
+    Ok(report(&heading, &tables, &names))
+}
+
+/// The names of the export's parts in the order in which they are read: who saw the records comes last.
+fn sections(export: &Export) -> Vec<&str> {
+    const ORDER: [&str; 15] = [
+        "account",
+        "groups",
+        "standings",
+        "licences",
+        "memberships",
+        "signatures",
+        "attendances",
+        "pseudonyms",
+        "measures",
+        "progress_entries",
+        "goals",
+        "goal_wordings",
+        "goal_ratings",
+        "homework",
+        "check_ins",
+    ];
+    let mut names: Vec<&str> = export.columns.keys().map(String::as_str).collect();
+    let place = |name: &str| match name {
+        "sign_ins" => ORDER.len() + 1,
+        "disclosures" => ORDER.len() + 2,
+        "access_log" => ORDER.len() + 3,
+        name => ORDER.iter().position(|known| *known == name).unwrap_or(ORDER.len()),
+    };
+    names.sort_by_key(|name| place(name));
+    names
 }
 
 fn read_everything(
@@ -322,10 +375,10 @@ fn columns() -> BTreeMap<String, BTreeMap<String, String>> {
 /// The export as one tidy table (RFC 4180).
 fn csv(export: &Export) -> Result<String, Problem> {
     let unwritable = |_| Problem::Internal("an export cannot be written".into());
-    let sections = serde_json::to_value(export).map_err(|_| unwritable(()))?;
+    let parts = serde_json::to_value(export).map_err(|_| unwritable(()))?;
     let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(Vec::new());
-    for section in export.columns.keys() {
-        for line in lines(section, &sections[section]) {
+    for section in sections(export) {
+        for line in lines(section, &parts[section]) {
             writer.serialize(line).map_err(|_| unwritable(()))?;
         }
     }

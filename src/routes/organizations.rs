@@ -225,16 +225,20 @@ impl From<licences::Licence> for Licence {
 /// One access to somebody's record, or a refused attempt.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LoggedAccess {
+    /// When it was.
     pub at: Moment,
     /// Who asked; null where the reader may not know the account.
     pub account: Option<Id>,
     /// Their name, where the reader may know it: in one's own log of a peer-led group, the one that they have there.
     pub name: Option<String>,
-    /// What they asked for: an operation's `x-action`.
+    /// What they asked for: an operation's `x-action`. In one's own log, whatever was looked at or done before a session
+    /// or between two is `ReviewMember`, without a record.
     pub action: String,
+    /// Whether they got it, or were refused.
     pub allowed: bool,
     /// The standing on which it was judged; null for somebody without any.
     pub standing: Option<Standing>,
+    /// The group in which they asked; null where it was in none.
     pub group: Option<Id>,
     /// Whose record it was; null where it was not one member's alone.
     pub member: Option<Id>,

@@ -25,7 +25,7 @@ use crate::{
     },
     store::{
         connection::{Connection, Db},
-        outcomes::{self, Meetings, Release, ReportedGroup},
+        outcomes::{self, Meetings, Release},
         permit::{Permit, authorize, authorize_in_organization},
     },
     values::{Day, Id, Text, Whole},
@@ -40,15 +40,6 @@ words! {
     pub enum Suppression {
         /// Fewer people than the smallest count, or hidden so that such a number cannot be derived: not said which.
         SmallCount = "small_count",
-    }
-}
-
-words! {
-    /// What the rows of a report stand for.
-    pub enum RowsBy {
-        /// Groups for the same conditions together.
-        Condition = "condition",
-        Group = "group",
     }
 }
 
@@ -277,7 +268,6 @@ pub struct OutcomeReport {
     pub smallest_count: u32,
     /// True where it was released under a smaller count than the one that holds now: then nothing of it is shown.
     pub withheld: bool,
-    pub rows_by: RowsBy,
     /// Both kinds of group, by what both measure.
     pub kinds: Vec<KindOutcomes>,
     /// What became of the people of therapist-led groups, by instrument. Each instrument of the registry with a published
@@ -289,8 +279,9 @@ pub struct OutcomeReport {
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct KindOutcomes {
     pub kind: Kind,
-    /// Who first joined a group of this kind in the quarter; nobody whose consent is withdrawn.
-    pub people: Figure,
+    /// Who first joined a group of this kind in the quarter: who came to a session of it, as its leads recorded before the
+    /// release, and whose consent stands. Null in peer-led groups, where nobody records whether a membership is a person.
+    pub people: Option<Figure>,
     pub sessions_held: u32,
     /// Everybody at every session, as far as they were counted.
     pub visits: Figure,
@@ -306,12 +297,10 @@ pub struct InstrumentReport {
     pub rows: Vec<ReportRow>,
 }
 
-/// People of one row, each in one state.
+/// People of one row, each in one state. Those who are not computable are no finding: where fewer than the smallest count
+/// are left beside them, or all in one state, nothing of the row is shown, as where the instrument was not used.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub struct ReportRow {
-    /// The group, where rows are groups.
-    pub group: Option<Id>,
-    pub title: Option<String>,
     /// What the groups of the row are for; empty where none is named.
     pub conditions: Vec<String>,
     /// All rows that are too small to stand alone, together.
@@ -332,10 +321,8 @@ pub struct StateFigure {
 pub struct WhichReport {
     /// Such as 2026-Q1; the newest that is released when not said.
     quarter: Option<Text<6, 8>>,
-    /// What the rows stand for; `condition` when not said. A quarter is released in one form alone, the first that is
-    /// asked for.
-    rows: Option<RowsBy>,
-    /// Only rows for this condition. Refused where it would leave or take away a few people.
+    /// Only rows for this condition. Refused where no row of its own is for it, or where it would leave or take away a few
+    /// people: not said which.
     condition: Option<Text<1, 80>>,
 }
 
@@ -355,7 +342,6 @@ pub fn register(api: &mut Api) {
     )
     .asks::<WhichReport>()
     .gives::<OutcomeReports>()
-    .also(409)
     .also(422);
 }
 
@@ -466,8 +452,8 @@ fn treatment(figures: &Figures, misses: u16, rho: f64) -> Treatment {
         consent_withdrawn: figures.withdrawn,
         dropout: Dropout {
             rule: format!(
-                "No attendance in the last {misses} held sessions at which the member was expected, excused or not, \
-                 without a planned ending."
+                "No attendance in the last {misses} held sessions, without a planned ending: excused or not, or gone by \
+                 then."
             ),
             misses,
             dropped_out: ended(Ending::DroppedOut),
@@ -595,7 +581,7 @@ async fn read_outcome_report(
     asked: Query<WhichReport>,
 ) -> Answer {
     let (organization, k, asked) = (path.into_inner(), k.get_ref().get(), asked.0);
-    let (rows_by, wanted) = (asked.rows, asked.quarter);
+    let (wanted, condition) = (asked.quarter, asked.condition);
     let (released, next_release_on, found) = db
         .read(move |connection| {
             let permit = authorize_in_organization::<act::ReadOutcomeReport>(connection, &caller, organization)?;
@@ -613,8 +599,7 @@ async fn read_outcome_report(
                 Some(quarter) => match outcomes::find_release(connection, &permit, quarter)? {
                     Some(release) => Some((quarter, release, true)),
                     None => {
-                        let by = rows_by.unwrap_or(RowsBy::Condition);
-                        let report = report(connection, &permit, quarter, by, k)?;
+                        let report = report(connection, &permit, quarter, k)?;
                         Some((quarter, Release { k, figures: written(&report)? }, false))
                     }
                 },
@@ -634,7 +619,7 @@ async fn read_outcome_report(
             .await?,
         ),
     };
-    let report = report.map(|release| shown_report(&release, rows_by, asked.condition.as_ref(), k)).transpose()?;
+    let report = report.map(|release| shown_report(&release, condition.as_ref(), k)).transpose()?;
     Reply::ok(&OutcomeReports { released: released.iter().map(Quarter::to_string).collect(), next_release_on, report })
 }
 
@@ -646,25 +631,14 @@ fn asked_quarter(text: &str, released: &[Quarter]) -> Result<Quarter, Problem> {
     Ok(quarter)
 }
 
-/// A kept report as far as it may be shown, in the form and with the filter that are asked for. Nothing is counted anew.
-fn shown_report(
-    release: &Release,
-    rows_by: Option<RowsBy>,
-    condition: Option<&Text<1, 80>>,
-    k: u32,
-) -> Result<OutcomeReport, Problem> {
+/// A kept report as far as it may be shown, with the filter that is asked for. Nothing is counted anew.
+fn shown_report(release: &Release, condition: Option<&Text<1, 80>>, k: u32) -> Result<OutcomeReport, Problem> {
     let mut report: OutcomeReport = read(&release.figures)?;
-    if rows_by.is_some_and(|asked| asked != report.rows_by) {
-        return Err(Problem::Conflict(format!(
-            "This quarter is released with rows by {}: the same people in two tables would tell about a few of them.",
-            report.rows_by
-        )));
-    }
     if release.k < k {
         report.withheld = true;
         report.instruments.iter_mut().for_each(|instrument| instrument.rows.clear());
         for kind in &mut report.kinds {
-            (kind.people, kind.visits) = (Figure::HIDDEN, Figure::HIDDEN);
+            (kind.people, kind.visits) = (kind.people.as_ref().map(|_| Figure::HIDDEN), Figure::HIDDEN);
         }
     }
     let Some(condition) = condition else { return Ok(report) };
@@ -672,28 +646,41 @@ fn shown_report(
     let rows = report.instruments.first().map_or(&[][..], |instrument| instrument.rows.as_slice());
     let whole = rows.iter().map(|row| row.people).sum();
     let left = rows.iter().filter(|row| fits(row)).map(|row| row.people).sum();
-    if !may_filter(left, whole, k) {
-        return Err(Problem::field("condition", "would leave or take away fewer people than may be shown"));
+    // For a condition that nobody has, and one that few have, there is no row: the same words, or they would tell them apart.
+    if left == 0 || !may_filter(left, whole, k) {
+        return Err(Problem::field("condition", "has no row of its own that may be shown alone"));
     }
     report.instruments.iter_mut().for_each(|instrument| instrument.rows.retain(fits));
     Ok(report)
 }
 
-/// What a row stands for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum RowKey {
-    Condition(Vec<String>),
-    Group(Id),
+/// Who knows some of the people exactly: whoever leads their group or did, whoever let them in.
+struct Insider {
+    groups: BTreeSet<usize>,
+    parts: Vec<usize>,
+}
+
+/// `parts`: the group of each part, and who let its people in.
+fn insiders(groups: usize, leads: &HashMap<Id, BTreeSet<usize>>, parts: &[(usize, BTreeSet<Id>)]) -> Vec<Insider> {
+    let accounts: BTreeSet<Id> = parts.iter().flat_map(|(_, by)| by).chain(leads.keys()).copied().collect();
+    let of_account = |account: Id| {
+        let groups = leads.get(&account).cloned().unwrap_or_default();
+        let knows = |(group, by): &(usize, BTreeSet<Id>)| groups.contains(group) || by.contains(&account);
+        let known = (0..parts.len()).filter(|part| knows(&parts[*part])).collect();
+        (groups, known)
+    };
+    // A group that nobody leads yet may get somebody.
+    let alone = |group: usize| -> (BTreeSet<usize>, Vec<usize>) {
+        (BTreeSet::from([group]), (0..parts.len()).filter(|part| parts[*part].0 == group).collect())
+    };
+    // Who knows the same reads the same.
+    let all: BTreeSet<(BTreeSet<usize>, Vec<usize>)> =
+        accounts.into_iter().map(of_account).chain((0..groups).map(alone)).collect();
+    all.into_iter().map(|(groups, parts)| Insider { groups, parts }).collect()
 }
 
 /// Counts a quarter, and hides what is small before anything leaves this function.
-fn report(
-    connection: &mut Connection,
-    permit: &Report,
-    quarter: Quarter,
-    rows_by: RowsBy,
-    k: u32,
-) -> Result<OutcomeReport, Problem> {
+fn report(connection: &mut Connection, permit: &Report, quarter: Quarter, k: u32) -> Result<OutcomeReport, Problem> {
     let yardsticks: Vec<(&str, Yardstick)> = Registry::built_in()
         .all()
         .iter()
@@ -701,57 +688,66 @@ fn report(
         .map(|instrument| (instrument.id.as_str(), Yardstick::of(instrument)))
         .filter(|(_, yardstick)| !yardstick.reliable.is_empty())
         .collect();
-    // Follow-ups count until the day of the release, however late somebody asks.
+    // What is recorded counts until the day of the release, however late somebody asks.
     let until = quarter.next().next().begins_at("UTC").unwrap_or(connection.now);
     let groups = outcomes::list_groups(connection, permit)?;
-    let insiders = outcomes::list_insiders(connection, permit, &groups)?;
-    let keys: Vec<RowKey> =
-        groups.iter().map(|group| key(group, rows_by)).collect::<BTreeSet<_>>().into_iter().collect();
-    let (mut parts, mut sides) = (Vec::with_capacity(groups.len()), Vec::with_capacity(groups.len()));
-    for group in &groups {
-        let meetings = outcomes::count_meetings(connection, permit, group, quarter)?;
-        let mut tables = vec![vec![0; State::WORDS.len()]; yardsticks.len()];
-        let mut people = 0;
-        outcomes::read_people(connection, permit, group, quarter, until, |taken| {
-            people += 1;
-            if group.kind == Kind::TherapistLed {
-                for (table, (instrument, yardstick)) in tables.iter_mut().zip(&yardsticks) {
-                    table[state_in_report(yardstick, instrument, taken).index()] += 1;
-                }
+    let leads = outcomes::list_leads(connection, permit, &groups)?;
+    let keys: Vec<&[String]> =
+        groups.iter().map(|group| group.conditions.as_slice()).collect::<BTreeSet<_>>().into_iter().collect();
+    let mut meetings = Vec::with_capacity(groups.len());
+    // People of a group who were let in by the same are known to the same.
+    let (mut parts, mut places) = (Vec::new(), Vec::new());
+    for (place, group) in groups.iter().enumerate() {
+        meetings.push(outcomes::count_meetings(connection, permit, group, quarter, until)?);
+        if group.kind != Kind::TherapistLed {
+            continue;
+        }
+        let mut tables_by: BTreeMap<BTreeSet<Id>, Vec<Vec<u32>>> = BTreeMap::new();
+        outcomes::read_people(connection, permit, group, quarter, until, |person| {
+            let nobody = || vec![vec![0; State::WORDS.len()]; yardsticks.len()];
+            let tables = tables_by.entry(person.admitted_by).or_insert_with(nobody);
+            for (table, (instrument, yardstick)) in tables.iter_mut().zip(&yardsticks) {
+                table[state_in_report(yardstick, instrument, &person.taken).index()] += 1;
             }
         })?;
         // Every group's key is among them.
-        let row = keys.binary_search(&key(group, rows_by)).unwrap_or_default();
-        parts.push(Part { row, tables });
-        sides.push((group.kind, Side { people, meetings }));
+        let row = keys.binary_search(&group.conditions.as_slice()).unwrap_or_default();
+        for (by, tables) in tables_by {
+            parts.push(Part { row, tables });
+            places.push((place, by));
+        }
     }
-    let released = release(keys.len(), &parts, &insiders, k);
+    let insiders = insiders(groups.len(), &leads, &places);
+    let known: Vec<Vec<usize>> = insiders.iter().map(|insider| insider.parts.clone()).collect();
+    let released = release(keys.len(), &parts, &known, k);
     let kind = |kind: Kind| {
-        let all = (0..groups.len()).filter(|group| sides[*group].0 == kind);
-        let whole = together(all.map(|group| sides[group].1));
-        let rest = |known: &Vec<usize>| {
-            let own = known.iter().filter(|group| sides[**group].0 == kind);
-            whole.without(together(own.map(|group| sides[*group].1)))
+        let whole = together(groups.iter().zip(&meetings).filter(|(group, _)| group.kind == kind).map(|(_, all)| *all));
+        let rest = |insider: &Insider| {
+            let own = insider.groups.iter().filter(|group| groups[**group].kind == kind);
+            without(whole, together(own.map(|group| meetings[*group])))
         };
-        let rests: Vec<Side> = insiders.iter().map(rest).chain([whole]).collect();
-        let is_hidden = kind == Kind::TherapistLed && released.is_none();
-        let are_people_hidden = is_hidden || rests.iter().any(|rest| (1..k).contains(&rest.people));
-        // Beside how many there are and how often they met, visits tell how many were absent.
-        let are_visits_hidden = rests
+        // Beside how many there are and how often they met, visits tell how many were absent. Who made up memberships takes
+        // the absences of these away.
+        let are_visits_hidden = insiders
             .iter()
-            .map(|rest| rest.meetings)
-            .any(|rest| rest.visits > 0 && rest.most < k || (1..k).contains(&rest.absences));
+            .map(rest)
+            .chain([whole])
+            .any(|rest| (rest.visits > 0 && rest.most < k) || (rest.absences > 0 && rest.absences_of_known < k));
+        let people: u32 = parts.iter().map(Part::people).sum();
+        let people_but = |known: &Vec<usize>| people - known.iter().map(|part| parts[*part].people()).sum::<u32>();
+        let are_people_hidden =
+            released.is_none() || known.iter().map(people_but).chain([people]).any(|rest| (1..k).contains(&rest));
         let figure = |count: u32, is_hidden: bool| if is_hidden { Figure::HIDDEN } else { Figure::shown(count) };
         KindOutcomes {
             kind,
-            people: figure(whole.people, are_people_hidden),
-            sessions_held: whole.meetings.held,
-            visits: figure(whole.meetings.visits, are_visits_hidden),
+            people: (kind == Kind::TherapistLed).then(|| figure(people, are_people_hidden)),
+            sessions_held: whole.held,
+            visits: figure(whole.visits, are_visits_hidden),
         }
     };
     let instruments = yardsticks.iter().enumerate().map(|(table, (instrument, yardstick))| {
         let set = &yardstick.reliable[0];
-        let row = |row: &ReleasedRow| report_row(row, table, &keys, &groups);
+        let row = |row: &ReleasedRow| report_row(row, table, &keys);
         InstrumentReport {
             instrument: (*instrument).to_owned(),
             set: set.id.to_owned(),
@@ -765,69 +761,40 @@ fn report(
         released_on: quarter.released_on(),
         smallest_count: k,
         withheld: false,
-        rows_by,
         instruments: instruments.collect(),
         kinds: Kind::ALL.iter().copied().map(kind).collect(),
     })
 }
 
-/// Groups of one kind, counted.
-#[derive(Clone, Copy, Default)]
-struct Side {
-    people: u32,
-    /// `most` of several groups is their sum: so many people at least stand behind the visits.
-    meetings: Meetings,
-}
-
-impl Side {
-    fn without(self, other: Side) -> Side {
-        let meetings = Meetings {
-            held: self.meetings.held - other.meetings.held,
-            visits: self.meetings.visits - other.meetings.visits,
-            most: self.meetings.most - other.meetings.most,
-            absences: self.meetings.absences - other.meetings.absences,
-        };
-        Side { people: self.people - other.people, meetings }
-    }
-}
-
-fn together(sides: impl Iterator<Item = Side>) -> Side {
-    sides.fold(Side::default(), |mut sum, side| {
-        sum.people += side.people;
-        sum.meetings.held += side.meetings.held;
-        sum.meetings.visits += side.meetings.visits;
-        sum.meetings.most += side.meetings.most;
-        sum.meetings.absences += side.meetings.absences;
-        sum
+/// `most` of several groups is their sum: so many people at least stand behind the visits.
+fn together(all: impl Iterator<Item = Meetings>) -> Meetings {
+    all.fold(Meetings::default(), |sum, meetings| Meetings {
+        held: sum.held + meetings.held,
+        visits: sum.visits + meetings.visits,
+        most: sum.most + meetings.most,
+        absences: sum.absences + meetings.absences,
+        absences_of_known: sum.absences_of_known + meetings.absences_of_known,
     })
 }
 
-fn key(group: &ReportedGroup, rows_by: RowsBy) -> RowKey {
-    match rows_by {
-        RowsBy::Condition => RowKey::Condition(group.conditions.clone()),
-        RowsBy::Group => RowKey::Group(group.id),
+fn without(whole: Meetings, own: Meetings) -> Meetings {
+    Meetings {
+        held: whole.held - own.held,
+        visits: whole.visits - own.visits,
+        most: whole.most - own.most,
+        absences: whole.absences - own.absences,
+        absences_of_known: whole.absences_of_known - own.absences_of_known,
     }
 }
 
-fn report_row(row: &ReleasedRow, table: usize, keys: &[RowKey], groups: &[ReportedGroup]) -> ReportRow {
-    let named = row.row.map(|index| &keys[index]);
-    let group = match named {
-        Some(RowKey::Group(id)) => groups.iter().find(|group| group.id == *id),
-        _ => None,
-    };
-    let conditions = match named {
-        Some(RowKey::Condition(conditions)) => conditions.clone(),
-        _ => group.map(|group| group.conditions.clone()).unwrap_or_default(),
-    };
+fn report_row(row: &ReleasedRow, table: usize, keys: &[&[String]]) -> ReportRow {
     let figure = |count: Option<u32>| match count {
         None => Figure::HIDDEN,
         Some(count) => Figure { percent: percent(count, row.people), ..Figure::shown(count) },
     };
     let states = State::WORDS.iter().zip(&row.tables[table]);
     ReportRow {
-        group: group.map(|group| group.id),
-        title: group.map(|group| group.title.clone()),
-        conditions,
+        conditions: row.row.map(|index| keys[index].to_vec()).unwrap_or_default(),
         others: row.row.is_none(),
         people: row.people,
         states: states

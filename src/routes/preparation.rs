@@ -216,7 +216,7 @@ pub struct MemberReview {
 pub struct ReviewMembers {
     /// Of the session's expected roster, at least one.
     pub members: Few<Id, 500>,
-    /// The `as_of` of the preparation that was read; now when not said.
+    /// The `as_of` of the preparation that was read, at most 24 hours ago; now when not said.
     pub as_of: Option<Moment>,
 }
 
@@ -427,7 +427,7 @@ impl Kept {
         let unscored: Vec<Option<NoScore>> = taken.iter().map(|taken| no_score(taken)).collect();
         let first_session_until = rules::first_session_until(places);
         let mut known = Known {
-            open_risks: self.risks.get(&member).map_or(0, Vec::len),
+            open_risks: self.risks.get(&member).into_iter().flatten().map(open_risk).collect(),
             seats: rules::seats(places),
             due: if consents { self.due(here.session, active, taken) } else { Vec::new() },
             series: Vec::new(),
@@ -469,7 +469,7 @@ impl Kept {
             member,
             name: self.names.get(&member).cloned().unwrap_or_default(),
             marks: marks.iter().cloned().map(MarkReason::from).collect(),
-            open_risks: known.open_risks,
+            open_risks: known.open_risks.len(),
             consents,
             due: known.due.iter().map(due).collect(),
             instruments,
@@ -566,6 +566,19 @@ fn places<'a>(
             (recorded.is_some() || active.iter().any(was_active)).then_some(Place { session, recorded })
         })
         .collect()
+}
+
+fn open_risk(kept: &OpenRisk) -> rules::OpenRisk<'_> {
+    let known = Registry::built_in().current(&kept.instrument);
+    rules::OpenRisk {
+        instrument: &kept.instrument,
+        title: known.map_or(&kept.instrument, |instrument| &instrument.title),
+        taken_at: kept.taken_at,
+        risk: kept.risk.into(),
+        state: kept.state,
+        due_at: kept.due_at,
+        is_overdue: kept.is_overdue,
+    }
 }
 
 fn no_score(taken: &Taken) -> Option<NoScore> {

@@ -35,6 +35,7 @@ use crate::{
         attendances::Attendance as KeptAttendance,
         check_ins::{self, CheckIn},
         connection::{Connection, Db},
+        groups,
         measures::Measure,
         members,
         permit::{authorize, authorize_own},
@@ -78,6 +79,9 @@ pub struct MemberProgress {
     pub member: Id,
     /// The member's name in the group.
     pub name: String,
+    /// Without live consent nothing is made of what was answered before: there are no series for whoever leads, who
+    /// reads it in the record. The member keeps them.
+    pub consents: bool,
     #[serde(flatten)]
     pub frame: ProgressFrame,
     #[serde(flatten)]
@@ -99,6 +103,10 @@ pub struct PersonProgress {
     pub member: Id,
     /// The member's name in the group.
     pub name: String,
+    /// Whether the membership has ended.
+    pub has_left: bool,
+    /// Without live consent nothing is made of what was answered before, and there are no series: read it in the record.
+    pub consents: bool,
     #[serde(flatten)]
     pub figures: ProgressFigures,
 }
@@ -123,7 +131,7 @@ pub struct ProgressFigures {
     pub series: Vec<ProgressSeries>,
     /// By group.
     pub attendance: Vec<ProgressAttendance>,
-    /// What was delivered of each technique while the person was there, most minutes first.
+    /// What was delivered of each technique, by the share of each session that the person was there; most minutes first.
     pub doses: Vec<ProgressDose>,
 }
 
@@ -276,7 +284,8 @@ pub struct ProgressAttendance {
 pub struct ProgressDose {
     pub technique: String,
     pub title: String,
-    /// 0: delivered, and missed.
+    /// Minutes of it, counted by the share of each session that the person was there: which item was on while they were
+    /// out of the room is not recorded. 0: delivered, and missed.
     pub minutes: i64,
 }
 
@@ -326,9 +335,9 @@ impl From<CheckIn> for OwnCheckIn {
 /// What is to be looked at.
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct ProgressAsked {
-    /// The first moment that counts; a year back when not said.
+    /// The first moment that counts, not ahead of now; a year back when not said.
     since: Option<Moment>,
-    /// The moment from which on nothing counts any more; now when not said.
+    /// The moment from which on nothing counts any more; now when not said, and when it lies ahead.
     until: Option<Moment>,
     /// Only this instrument.
     instrument: Option<Text<1, 40>>,
@@ -383,7 +392,7 @@ async fn read_own_progress(db: Data<Db>, caller: Caller, asked: Query<ProgressAs
         let periods = trend(&said, by);
         if wants_picture {
             let titles = reached.memberships().iter().map(|own| (own.group, own.group_title.clone())).collect();
-            return Ok(figures.picture(&looked, None, &periods, &titles));
+            return Ok(figures.picture(&looked, None, true, &periods, &titles));
         }
         let shown = |at: Moment| looked.window.holds(at);
         Reply::ok(&OwnProgress {
@@ -415,12 +424,14 @@ async fn read_member_progress(
         let zone = if permit.reach() == Reach::Own { home.zone } else { permit.zone().to_owned() };
         let looked = Looked::at(&asked, connection.now, &home.language, zone)?;
         let figures = Rows::read(connection, &reached, &looked)?.figures(reached.memberships(), &looked);
-        let name = reached.memberships().first().map(|found| found.name.clone()).unwrap_or_default();
+        let Membership { name, consents, .. } = reached.memberships().first().cloned().ok_or(Problem::NotFound)?;
         if wants_picture {
-            let shown = (permit.reach() == Reach::All).then_some(name.as_str());
-            return Ok(figures.picture(&looked, shown, &[], &HashMap::new()));
+            let is_own = permit.reach() == Reach::Own;
+            let shown = (!is_own).then_some(name.as_str());
+            return Ok(figures.picture(&looked, shown, is_own || consents, &[], &HashMap::new()));
         }
-        Reply::ok(&MemberProgress { group, member, name, figures: figures.shown(&looked), frame: looked.frame() })
+        let (figures, frame) = (figures.shown(&looked), looked.frame());
+        Reply::ok(&MemberProgress { group, member, name, consents, figures, frame })
     })
     .await
 }
@@ -448,13 +459,21 @@ async fn read_group_progress(
         if wants_picture {
             let panels: Vec<charts::Panel> = of_each
                 .iter()
-                .map(|(membership, figures)| charts::Panel { name: &membership.name, series: &figures.series })
+                .map(|(membership, figures)| charts::Panel {
+                    name: &membership.name,
+                    has_left: membership.has_left,
+                    consents: membership.consents,
+                    series: &figures.series,
+                })
                 .collect();
-            return Ok(picture(charts::of_group(looked.drawn(), &panels)));
+            let group_title = groups::find(connection, &permit)?.settings.title;
+            return Ok(picture(charts::of_group(looked.drawn(), &group_title, &panels)));
         }
         let members = of_each.into_iter().map(|(membership, figures)| PersonProgress {
             member: membership.member,
             name: membership.name.clone(),
+            has_left: membership.has_left,
+            consents: membership.consents,
             figures: figures.shown(&looked),
         });
         Reply::ok(&GroupProgress { group, members: members.collect(), frame: looked.frame() })
@@ -485,9 +504,13 @@ struct Looked {
 
 impl Looked {
     fn at(asked: &ProgressAsked, now: Moment, language: &str, zone: String) -> Result<Looked, Problem> {
-        // A session that began early has a start that is still to come.
-        let until = asked.until.unwrap_or(Moment::FAR);
-        let shown_until = asked.until.unwrap_or(Moment(now.0 + 1));
+        if asked.since.is_some_and(|since| since > now) {
+            return Err(Problem::field("since", "lies in the future"));
+        }
+        // A session that began early has a start that is still to come: an open end is none.
+        let until = asked.until.filter(|until| *until <= now);
+        let shown_until = until.unwrap_or(Moment(now.0 + 1));
+        let until = until.unwrap_or(Moment::FAR);
         let since = asked.since.unwrap_or(shown_until.plus_days(-366));
         if until <= since {
             return Err(Problem::field("until", "does not lie after since"));
@@ -611,6 +634,7 @@ impl Figures {
         &self,
         looked: &Looked,
         name: Option<&str>,
+        uses_answers: bool,
         check_ins: &[TrendPeriod],
         group_titles: &HashMap<Id, String>,
     ) -> Reply {
@@ -619,6 +643,7 @@ impl Figures {
         picture(charts::of_member(&charts::Member {
             frame: looked.drawn(),
             name,
+            uses_answers,
             series: &self.series,
             attendance: &self.attendance,
             heads_only: &self.heads_only,

@@ -39,7 +39,8 @@ pub struct RiskSummary {
     pub state: State,
     /// Whose it is: to whom it was given, or whoever leads the group once they have gone.
     pub owner: Option<Author>,
-    /// Who stands in for the owner now.
+    /// Who stands in for the owner now. Null where nobody does, and where whoever would is stood in for too and nobody
+    /// of them is there: `asked` is everybody who leads then.
     pub stand_in: Option<Author>,
     pub raised_at: Moment,
     /// Until when the next step is due: acknowledged within 24 hours and assessed within 72 hours after raising, closed
@@ -48,7 +49,8 @@ pub struct RiskSummary {
     pub due_at: Option<Moment>,
     /// Nobody acted in time: the mark is escalated, and asks everybody who leads the group.
     pub overdue: bool,
-    /// Who is asked to act now.
+    /// Who is asked to act now: the owner or whoever stands in, and everybody who leads where none of them is there or
+    /// the mark is overdue. Whoever is stood in for at this moment does not count as there.
     pub asked: Vec<Author>,
     pub disposition: Option<Disposition>,
     pub closed_at: Option<Moment>,
@@ -84,6 +86,14 @@ pub struct RiskStep {
 pub struct RiskNote {
     /// For the group's therapists and co-therapists; no member reads it.
     pub note: Option<Sentence>,
+}
+
+/// An assessment. It puts the mark off for two weeks, so it says something about the person.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RiskAssessment {
+    /// What was found and agreed. For the group's therapists and co-therapists; no member reads it.
+    pub note: Sentence,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -162,7 +172,9 @@ pub fn register(api: &mut Api) {
         "Note that the person was assessed",
         assess_risk,
     )
-    .takes::<RiskNote>(json!({"note": "Spoke by telephone: passive thoughts, no plan, no means. Not alone tonight."}))
+    .takes::<RiskAssessment>(
+        json!({"note": "Spoke by telephone: passive thoughts, no plan, no means. Not alone tonight."}),
+    )
     .gives::<Risk>()
     .changes()
     .makes_nothing();
@@ -202,7 +214,7 @@ fn summary(mark: &Mark, duty: &Duty, names: &HashMap<Id, String>, now: Moment) -
     let overdue = rules::is_overdue(mark.due_at, now);
     // A closed mark keeps whose it was.
     let owner = if is_open { duty.owner(mark.owner) } else { mark.owner };
-    let stand_in = duty.answerable(mark.owner).filter(|who| is_open && Some(*who) != owner);
+    let stand_in = duty.stand_in(mark.owner).filter(|_| is_open);
     let asked = if is_open { duty.asked(mark.owner, overdue) } else { Vec::new() };
     RiskSummary {
         id: mark.id,
@@ -284,7 +296,7 @@ async fn acknowledge_risk(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, co
     .await
 }
 
-async fn assess_risk(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<RiskNote>) -> Answer {
+async fn assess_risk(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<RiskAssessment>) -> Answer {
     let (group, id) = path.into_inner();
     db.write(move |connection| {
         let permit = authorize::<act::AssessRisk>(connection, &caller, group)?;
@@ -292,8 +304,7 @@ async fn assess_risk(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command
         command.expects(mark.version)?;
         let request = command.body()?;
         let state = rules::assess(mark.state)?;
-        let note = request.note.as_ref().map(Sentence::as_str);
-        let done = Done { step: Step::Assessed, state, disposition: None, note };
+        let done = Done { step: Step::Assessed, state, disposition: None, note: Some(request.note.as_str()) };
         risks::update_state(connection, &permit, &mark, done)?;
         show(connection, &permit, id)
     })

@@ -114,10 +114,34 @@ pub const KEPT: [(&str, &str); 9] = [
     ),
 ];
 
-/// A value as a cell of a spreadsheet: one that a program would take for a formula begins with an apostrophe
-/// (OWASP, CSV Injection).
+/// What a formula begins with; the full-width forms are read like the others where such keyboards are used.
+const FORMULA_SIGNS: [char; 8] = ['=', '+', '-', '@', '\u{ff1d}', '\u{ff0b}', '\u{ff0d}', '\u{ff20}'];
+
+/// A value as a cell of a spreadsheet: one that a program would take for a formula begins with an apostrophe (OWASP, CSV
+/// Injection), also where it hides behind characters that nobody sees. A plain number stays a number.
 pub fn cell(value: &str) -> Cow<'_, str> {
-    if value.starts_with(['=', '+', '-', '@', '\t', '\r']) { format!("'{value}").into() } else { value.into() }
+    let is_risky =
+        value.starts_with(['\t', '\r', '\n']) || value.trim_start_matches(is_unseen).starts_with(FORMULA_SIGNS);
+    if is_risky && !is_plain_number(value) { format!("'{value}").into() } else { value.into() }
+}
+
+/// Blanks, byte order marks, zero-width characters and marks of direction.
+fn is_unseen(letter: char) -> bool {
+    let is_format = |letter| {
+        let ranges = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2060}'..='\u{2069}'];
+        ranges.iter().any(|range| range.contains(&letter))
+    };
+    letter.is_whitespace() || matches!(letter, '\u{ad}' | '\u{feff}') || is_format(letter)
+}
+
+/// `-2` and `47.5`; not `+49`, which would lose its sign, nor `-.5`.
+fn is_plain_number(value: &str) -> bool {
+    let is_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+    let number = value.strip_prefix('-').unwrap_or(value);
+    match number.split_once('.') {
+        Some((whole, fraction)) => is_digits(whole) && is_digits(fraction),
+        None => is_digits(number),
+    }
 }
 
 /// One line of an export as a tidy table: which part, which record of it, when, which field, and its value.

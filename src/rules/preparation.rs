@@ -12,8 +12,10 @@ use super::{
     Refusal,
     attendance::Status,
     change::{OffTrack, Seat, Trace, TrackRule, Yardstick, missed, off_track},
-    instruments::Points,
+    instruments::{Points, Risk},
     outcomes::{Dose, Item},
+    progress::zone_of,
+    risks,
     sessions::State,
 };
 use crate::{
@@ -116,10 +118,25 @@ pub struct Due<'a> {
     pub last_taken_at: Option<Moment>,
 }
 
+/// A risk mark that is not closed. What was answered is no part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpenRisk<'a> {
+    /// Id of the instrument.
+    pub instrument: &'a str,
+    pub title: &'a str,
+    pub taken_at: Moment,
+    pub risk: Risk,
+    pub state: risks::State,
+    /// Until when the next step is wanted.
+    pub due_at: Moment,
+    pub is_overdue: bool,
+}
+
 /// Everything that one member's marks rest on.
 #[derive(Clone, Debug, Default)]
 pub struct Known<'a> {
-    pub open_risks: usize,
+    /// The most urgent first. Whether or not the member consents: somebody has to act upon each.
+    pub open_risks: Vec<OpenRisk<'a>>,
     /// Empty without live consent.
     pub series: Vec<Series<'a>>,
     /// Of the held sessions at which something was recorded of them.
@@ -136,14 +153,7 @@ const OWN_SESSION: &str = "the session is the reader's own: no published curve o
 /// Every mark of one member, the most urgent first. Days are those of the group's zone.
 pub fn marks(rule: Rule, known: &mut Known, zone: &str) -> Vec<Reason> {
     let mut reasons = Vec::new();
-    if known.open_risks > 0 {
-        let because = match known.open_risks {
-            1 => "1 risk mark is open.".to_owned(),
-            open => format!("{open} risk marks are open."),
-        };
-        let source = format!("{HOUSE}: a risk mark stays until somebody closes it; no later answer takes it away");
-        reasons.push(Reason { mark: Mark::Risk, because, instrument: None, set: None, source });
-    }
+    reasons.extend(of_risks(&known.open_risks, zone));
     for series in &known.series {
         for set in &series.yardstick.reliable {
             let found = off_track(rule.track(), series.yardstick, set, &series.trace, &mut known.seats);
@@ -156,6 +166,30 @@ pub fn marks(rule: Rule, known: &mut Known, zone: &str) -> Vec<Reason> {
     // Stable: within a mark, the instruments stay in their order.
     reasons.sort_by_key(|reason| reason.mark);
     reasons
+}
+
+/// Which instrument and when, how far it has come, and until when somebody must act: of the most urgent mark.
+fn of_risks(open: &[OpenRisk], zone: &str) -> Option<Reason> {
+    let first = open.first()?;
+    let count = match open.len() {
+        1 => "1 risk mark is open".to_owned(),
+        open => format!("{open} risk marks are open, the most urgent"),
+    };
+    let said = match first.risk {
+        Risk::Declined => "declined",
+        Risk::None | Risk::Positive => "positive",
+    };
+    let next = match first.state {
+        risks::State::Raised => "not yet acknowledged",
+        risks::State::Acknowledged => "not yet assessed",
+        risks::State::Assessed | risks::State::Closed => "assessed and not yet closed",
+    };
+    let wanted = if first.is_overdue { "overdue since" } else { "wanted by" };
+    let due = first.due_at.timestamp().to_zoned(zone_of(zone)).strftime("%Y-%m-%d %H:%M");
+    let because =
+        format!("{count}: {} of {}, {said}, {next}, {wanted} {due}.", first.title, first.taken_at.day_in(zone));
+    let source = format!("{HOUSE}: a risk mark stays until somebody closes it; no later answer takes it away");
+    Some(Reason { mark: Mark::Risk, because, instrument: Some(first.instrument.to_owned()), set: None, source })
 }
 
 fn of_change(off: OffTrack, series: &Series, sample: &str, source: &str, zone: &str) -> Option<Reason> {
@@ -338,9 +372,14 @@ pub fn is_newer(last_recorded_at: Option<Moment>, as_of: Moment) -> bool {
     last_recorded_at.is_some_and(|recorded| recorded >= as_of)
 }
 
+/// Hours after which a preparation was read too long ago for a review to rest on. This software's own number: a day,
+/// because what was read yesterday evening is reviewed this morning.
+pub const READ_HOURS: i64 = 24;
+
 /// Judges a review before a session: of one that was held or called off, nobody prepares any more.
 ///
-/// `as_of` is the moment of the preparation that was read.
+/// `as_of` is the moment of the preparation that was read. The newest review takes the place of the one before it, so one
+/// that rests on an old reading would say again that nobody has looked since then.
 pub fn check_review(session: State, as_of: Moment, now: Moment) -> Result<(), Refusal> {
     match session {
         State::Scheduled => {}
@@ -349,6 +388,9 @@ pub fn check_review(session: State, as_of: Moment, now: Moment) -> Result<(), Re
     }
     if as_of > now {
         return Err(Refusal::field("/as_of", "lies in the future"));
+    }
+    if as_of < now.plus_minutes(-60 * READ_HOURS) {
+        return Err(Refusal::field("/as_of", format!("lies more than {READ_HOURS} hours back: read it again")));
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! Risk marks: the states, who is due to act until when, and what happens when nobody does.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 
 use super::{Refusal, instruments::Risk};
 use crate::{
@@ -160,23 +160,41 @@ impl Duty {
         assigned.filter(|owner| self.leads.contains(owner)).or(self.leads.first().copied())
     }
 
-    /// Who answers for a mark: its owner, or who stands in. A stand-in who is away too is stood in for in turn.
-    pub fn answerable(&self, assigned: Option<Id>) -> Option<Id> {
-        let mut who = self.owner(assigned)?;
-        let mut seen = BTreeSet::from([who]);
-        while let Some(&next) = self.covers.get(&who).filter(|next| self.leads.contains(next)) {
-            if !seen.insert(next) {
-                // All of them are away: it stays with its owner.
-                return self.owner(assigned);
+    /// The owner, whoever stands in for them, whoever stands in for that one in turn, and so on, each once.
+    fn line(&self, assigned: Option<Id>) -> Vec<Id> {
+        let mut line: Vec<Id> = self.owner(assigned).into_iter().collect();
+        while let Some(&next) = line.last().and_then(|who| self.covers.get(who)) {
+            if line.contains(&next) || !self.leads.contains(&next) {
+                break;
             }
-            who = next;
+            line.push(next);
         }
-        Some(who)
+        line
     }
 
-    /// Whom an open mark asks to act: who answers for it, and everybody who leads once it is overdue.
+    /// Whoever let somebody stand in for them does not count as there, whether or not that one leads or is there.
+    fn is_there(&self, who: Id) -> bool {
+        !self.covers.contains_key(&who)
+    }
+
+    /// Who stands in for a mark's owner and is there; nobody where all who would are away.
+    pub fn stand_in(&self, assigned: Option<Id>) -> Option<Id> {
+        match self.line(assigned).as_slice() {
+            [_, .., last] if self.is_there(*last) => Some(*last),
+            _ => None,
+        }
+    }
+
+    /// Whom an open mark asks to act: its owner, or the stand-in whom they named. Where that one is stood in for too,
+    /// the owner, the stand-in and whoever stands in for those in turn; where none of them is there, or once the mark
+    /// is overdue, everybody who leads.
     pub fn asked(&self, assigned: Option<Id>, is_overdue: bool) -> Vec<Id> {
-        if is_overdue { self.leads.clone() } else { self.answerable(assigned).into_iter().collect() }
+        let line = self.line(assigned);
+        match line.as_slice() {
+            [.., last] if is_overdue || !self.is_there(*last) => self.leads.clone(),
+            [_, stand_in] => vec![*stand_in],
+            _ => line,
+        }
     }
 }
 

@@ -21,6 +21,13 @@
 //! where that would change nothing, because all of it is alike, more is hidden. So each hidden cell, and each sum of
 //! some hidden cells of a row but not all, has at least two possible values, and nobody's column is certain.
 //!
+//! The last column of a row is no finding: nothing could be computed of those people. Many know who was measured, as
+//! whoever sat beside them does, and take the others away. So a row tells something, were it a zero, only where those of
+//! whom something was found are k or more and stand in two columns at least; what is hidden among them is hidden as if
+//! everybody knew the last column; and where that is too small to be shown, a neighbour shows the same: the row with one
+//! person moved between the last column and a hidden one. Otherwise all cells are hidden, as they are of an instrument
+//! that nobody used.
+//!
 //! Who leads a group knows its people exactly, and takes them away from whatever is shown. So a row stands only where
 //! beside each leader's own people it has nobody or at least k, and what hides a cell of it is k and as many as one
 //! leader knows of the row: however these are spread, k remain. It hangs on how many a leader knows and not on what
@@ -42,7 +49,9 @@
 //!   readers are many, use [`pool`]: it tells such a reader far less, and a single value only at an edge, as when three
 //!   rows of one column are pooled and together are 3 × (k − 1).
 //! - Who knows some of the people, or is one, knows more than the table; leaders who put what they know together do too.
-//!   k guards against strangers, and against each leader alone.
+//!   k guards against strangers, and against each leader alone, and each who lets people in.
+//! - It counts people as it is given them. That they came, and were not made up, is for `store::outcomes` to know: it
+//!   asks for what a group's leads recorded. Who makes up leads with people of their own can make up two.
 //! - All people of a row in one column are shown when they are k or more: the column is then known of each of them.
 //! - Smallest and largest values are values of one person. There is no rule for them, because they never leave.
 
@@ -293,6 +302,11 @@ fn hide(counts: &[u32], readers: &[Known], k: u32) -> Option<Vec<bool>> {
     for (place, known) in readers.iter().flatten() {
         hidden[*place] |= is_small(counts[*place] - known);
     }
+    hide_beside(counts, hidden, readers, k)
+}
+
+/// The same from what is hidden already.
+fn hide_beside(counts: &[u32], mut hidden: Vec<bool>, readers: &[Known], k: u32) -> Option<Vec<bool>> {
     let one_less = u64::from(k) - 1;
     let is_certain = |cells: u64, people: u64| cells > 1 && (people == cells || people == cells * one_less);
     loop {
@@ -325,12 +339,13 @@ pub fn gather(people: &[u32], readers: &[Known], k: u32) -> Option<Vec<bool>> {
     hide(people, readers, k)
 }
 
-/// One row as it leaves: its counts by column, whose sum may be shown beside it where [`gather`] shows the row. All of it
-/// is hidden, zeros included, where everybody stands in one column: it would be known of each of them. `known` is how
-/// many people of the row one reader knows at most; none or all is nobody's secret.
+/// One row as it leaves: its counts by column, whose sum may be shown beside it where [`gather`] shows the row. The last
+/// column is those of whom nothing was found. All of it is hidden, zeros included, where the others are fewer than `k` or
+/// in one column: it would be known of each of them. `known` is how many people of the row one reader knows at most; none
+/// or all is nobody's secret.
 pub fn conceal(counts: &[u32], known: u32, k: u32) -> Vec<Cell> {
-    let columns = counts.iter().filter(|count| **count > 0).count();
-    let hidden = hide(counts, &[], k.saturating_add(known)).filter(|_| columns != 1);
+    let k = k.saturating_add(known);
+    let hidden = hide_row(counts, k).filter(|hidden| has_neighbour(counts, hidden, k));
     let cell = |(index, count): (usize, &u32)| match &hidden {
         Some(hidden) if !hidden[index] => Cell::Count(*count),
         _ => Cell::Hidden,
@@ -338,16 +353,47 @@ pub fn conceal(counts: &[u32], known: u32, k: u32) -> Vec<Cell> {
     counts.iter().enumerate().map(cell).collect()
 }
 
-/// The counts of a group, part of a row.
+/// What [`conceal`] hides of a row for the row alone. None where that is all of it.
+fn hide_row(counts: &[u32], k: u32) -> Option<Vec<bool>> {
+    let (without, findings) = counts.split_last()?;
+    let found = || findings.iter().copied().filter(|count| *count > 0);
+    let smallest = found().min()?;
+    if found().count() < 2 {
+        return None;
+    }
+    let is_small = |count: u32| (1..k).contains(&count);
+    // Fewer than `k` are hidden all, and not enough to hide each other: then nothing of the row is shown.
+    // One hidden cell alone would follow from the sum of the row.
+    let is_first = |count: u32| is_small(count) || (count == smallest && is_small(*without));
+    let mut hidden = hide_beside(findings, findings.iter().map(|count| is_first(*count)).collect(), &[], k)?;
+    hidden.push(is_small(*without));
+    Some(hidden)
+}
+
+/// Whether it is uncertain how many stand in the last column where that is hidden: a row that shows the same has one more
+/// or one less there.
+fn has_neighbour(counts: &[u32], hidden: &[bool], k: u32) -> bool {
+    let last = counts.len() - 1;
+    let is_alike = |from: usize, to: usize| {
+        let mut other = counts.to_vec();
+        other[from] -= 1;
+        other[to] += 1;
+        hide_row(&other, k).as_deref() == Some(hidden)
+    };
+    !hidden[last] || (0..last).any(|index| hidden[index] && (is_alike(index, last) || is_alike(last, index)))
+}
+
+/// The counts of some people of a row, whom a reader knows all or not at all.
 #[derive(Clone, Debug)]
 pub struct Part {
     pub row: usize,
-    /// By table, by column. The counts of each table add up to the people of the group.
+    /// By table, by column, last those of whom nothing was found. The counts of each table add up to the people of the
+    /// part.
     pub tables: Vec<Vec<u32>>,
 }
 
 impl Part {
-    fn people(&self) -> u32 {
+    pub fn people(&self) -> u32 {
         self.tables.first().map_or(0, |counts| counts.iter().sum())
     }
 }
@@ -363,7 +409,8 @@ pub struct ReleasedRow {
 }
 
 /// Releases tables of different findings about the same people, all with the same rows, each row the sum of its parts.
-/// `insiders` are readers who know some parts exactly, as who leads a group does: by reader, the places of those parts.
+/// `insiders` are readers who know some parts exactly, as who leads a group does, or let those people in: by reader, the
+/// places of those parts.
 /// None where nothing may be shown, not even how many there are.
 ///
 /// # Panics

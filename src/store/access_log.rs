@@ -357,8 +357,26 @@ pub struct Concerning {
     pub name: Option<String>,
 }
 
+/// What was done about a risk mark, and a review before a session.
+const LOOKS: [Action; 5] =
+    [Action::ReadRisks, Action::AcknowledgeRisk, Action::AssessRisk, Action::AssignRisk, Action::ReviewMember];
+
+/// The entry as the member reads it whom it concerns.
+///
+/// No member reads risk marks (nor what was noted on them), and an entry must not tell them by the way: from the exact
+/// actions they would know that a mark exists, from the records how many there are, and from the order how far each has
+/// come and whether it was assessed or handed on. Somebody who learns that an answer sets people in motion may leave it
+/// out next time. Who looked and when is theirs to know and stays: each of these is shown as `ReviewMember`, which
+/// therapists do before every session of everybody, and without a record. The privacy officer reads what was done.
+fn as_members_read(kept: Kept) -> Kept {
+    match LOOKS.iter().any(|look| look.as_str() == kept.action) {
+        true => Kept { action: Action::ReviewMember.as_str().to_owned(), record_id: None, ..kept },
+        false => kept,
+    }
+}
+
 /// What others did that concerns the caller, newest first: entries that name one of their memberships, and those
-/// that reached a whole group's records while they were in it.
+/// that reached a whole group's records while they were in it. What was done about risk marks is told as a look.
 pub fn list_own(
     connection: &mut Connection,
     permit: &Permit<act::ReadOwnAccount>,
@@ -405,7 +423,7 @@ pub fn list_own(
         let of_peers = kept.group_id.filter(|group| of_peers.contains(group));
         let member = of_peers.and_then(|group| members.get(&(group, kept.account_id)));
         let name = member.map(|member| &member.name).or_else(|| names.get(&kept.account_id)).cloned();
-        Concerning { account: of_peers.is_none().then_some(kept.account_id), name, kept }
+        Concerning { account: of_peers.is_none().then_some(kept.account_id), name, kept: as_members_read(kept) }
     };
     Ok(rows.into_iter().map(shown).collect())
 }

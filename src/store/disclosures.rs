@@ -25,7 +25,7 @@ pub struct NewDisclosure<'a> {
     pub purpose: Purpose,
     /// Name and, where known, address.
     pub recipient: &'a str,
-    /// What went out; empty where it was all.
+    /// What went out.
     pub parts: &'a [Part],
     pub withheld_until: Option<Moment>,
 }

@@ -282,12 +282,21 @@ pub fn list_names<A: area::Group>(
     permit: &Permit<A>,
     ids: &[Id],
 ) -> Result<std::collections::HashMap<Id, String>, Problem> {
+    Ok(list_of(connection, permit, ids)?.into_iter().map(|member| (member.id, member.name)).collect())
+}
+
+/// These of the group's members, in no order.
+pub(super) fn list_of<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    ids: &[Id],
+) -> Result<Vec<Member>, Problem> {
     let rows: Vec<Row> = members::table
         .filter(members::group_id.eq(permit.group()))
         .filter(members::id.eq_any(ids))
         .select(COLUMNS)
         .load(connection.with(permit))?;
-    Ok(open(connection, rows)?.into_iter().map(|member| (member.id, member.name)).collect())
+    open(connection, rows)
 }
 
 /// A membership's intervals, oldest first.

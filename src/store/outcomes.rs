@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use diesel::{
-    dsl::{count_star, min, sum},
+    dsl::{count_star, exists, min, sum},
     prelude::*,
 };
 
@@ -42,8 +42,17 @@ const CONTENT: &str = "check_ins.content";
 type Outcomes = Permit<act::ReadGroupOutcomes>;
 type Report = Permit<act::ReadOutcomeReport>;
 
-/// A membership of a page: its id, where it stands, and the account behind it.
-type Membership = (Id, State, Option<Id>);
+/// A membership of a page.
+#[derive(Clone, Copy, Debug, Queryable, Selectable)]
+#[diesel(table_name = members)]
+struct Membership {
+    id: Id,
+    #[diesel(column_name = account_id)]
+    account: Option<Id>,
+    state: State,
+    state_from: Moment,
+    created_at: Moment,
+}
 
 /// The group's memberships after one, by id.
 fn page_of<A: Act>(
@@ -57,7 +66,7 @@ fn page_of<A: Act>(
         .filter(members::erased_at.is_null())
         .order(members::id)
         .limit(PAGE as i64)
-        .select((members::id, members::state, members::account_id))
+        .select(Membership::as_select())
         .into_boxed();
     if let Some(after) = after {
         query = query.filter(members::id.gt(after));
@@ -65,34 +74,51 @@ fn page_of<A: Act>(
     Ok(query.load(connection.with(permit))?)
 }
 
-/// When each of these was first active; whoever never was is left out.
+/// When each of these was first active, as far as it was recorded before a moment; whoever never was is left out.
 fn first_active<A: Act>(
     connection: &mut Connection,
     permit: &Permit<A>,
     page: &[Id],
+    before: Moment,
 ) -> Result<HashMap<Id, Moment>, Problem> {
     let rows: Vec<(Id, Option<Moment>)> = membership_intervals::table
         .filter(membership_intervals::member_id.eq_any(page))
         .filter(membership_intervals::state.eq(State::Active))
+        .filter(membership_intervals::recorded_at.lt(before))
         .group_by(membership_intervals::member_id)
         .select((membership_intervals::member_id, min(membership_intervals::from_at)))
         .load(connection.with(permit))?;
     Ok(rows.into_iter().filter_map(|(member, at)| Some((member, at?))).collect())
 }
 
-/// Who of these withdrew their consent, and gave none that stands: what they answered is not used any more.
-fn withdrawn<A: Act>(connection: &mut Connection, permit: &Permit<A>, page: &[Id]) -> Result<BTreeSet<Id>, Problem> {
+/// Consents of some memberships, as they stand now.
+struct Consents {
+    /// Who stands under one.
+    standing: BTreeSet<Id>,
+    /// Who withdrew theirs, and gave none that stands: what they answered is not used any more.
+    withdrawn: BTreeSet<Id>,
+}
+
+/// The consents that these signed before a moment.
+fn consents<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    page: &[Id],
+    before: Moment,
+) -> Result<Consents, Problem> {
     let rows: Vec<(Id, Option<Moment>)> = signatures::table
         .inner_join(agreements::table.on(agreements::id.eq(signatures::agreement_id)))
         .filter(signatures::member_id.eq_any(page))
+        .filter(signatures::signed_at.lt(before))
         .filter(agreements::purpose.eq(Purpose::Consent))
         .select((signatures::member_id, signatures::withdrawn_at))
         .load(connection.with(permit))?;
     let standing: BTreeSet<Id> = rows.iter().filter(|(_, at)| at.is_none()).map(|(member, _)| *member).collect();
-    Ok(rows.into_iter().map(|(member, _)| member).filter(|member| !standing.contains(member)).collect())
+    let withdrawn = rows.into_iter().map(|(member, _)| member).filter(|member| !standing.contains(member)).collect();
+    Ok(Consents { standing, withdrawn })
 }
 
-/// What these were measured with before a moment, by member.
+/// What these were measured with before a moment, and recorded before it, by member.
 fn taken_by<A: Act>(
     connection: &mut Connection,
     permit: &Permit<A>,
@@ -103,6 +129,7 @@ fn taken_by<A: Act>(
     let rows: Vec<Row> = measures::table
         .filter(measures::member_id.eq_any(page))
         .filter(measures::taken_at.lt(before))
+        .filter(measures::recorded_at.lt(before))
         .filter(measures::entered_in_error.eq(false))
         .select((
             measures::member_id,
@@ -131,24 +158,40 @@ pub fn read_courses(
     permit: &Outcomes,
     mut each: impl FnMut(&[Course]),
 ) -> Result<(), Problem> {
+    let held: Vec<(Id, Moment)> = sessions::table
+        .filter(sessions::group_id.eq(permit.group()))
+        .filter(sessions::state.eq(SessionState::Held))
+        .select((sessions::id, sessions::starts_at))
+        .load(connection.with(permit))?;
+    // Since they came last and went, with nothing said about them.
+    let held_since = |state_from: Moment, visits: &[Visit]| {
+        let came = visits.iter().rev().find(|visit| visit.status.was_there()).map(|visit| visit.starts_at);
+        let is_said = |session: &Id| visits.iter().any(|visit| visit.session == *session);
+        let since = held.iter().filter(|(_, at)| *at >= state_from && came.is_none_or(|came| *at > came));
+        since.filter(|(session, _)| !is_said(session)).count()
+    };
     let mut after = None;
     loop {
         let page = page_of(connection, permit, permit.group(), after)?;
-        after = page.last().map(|(member, ..)| *member);
+        after = page.last().map(|membership| membership.id);
         let is_last = page.len() < PAGE;
-        let ids: Vec<Id> = page.iter().map(|(member, ..)| *member).collect();
+        let ids: Vec<Id> = page.iter().map(|membership| membership.id).collect();
         if !ids.is_empty() {
-            let active = first_active(connection, permit, &ids)?;
-            let withdrawn = withdrawn(connection, permit, &ids)?;
+            let active = first_active(connection, permit, &ids, Moment::FAR)?;
+            let consents = consents(connection, permit, &ids, Moment::FAR)?;
             let mut taken = taken_by(connection, permit, &ids, Moment::FAR)?;
             let mut visits = visits_by(connection, permit, &ids)?;
-            let belonged = page.into_iter().filter(|(member, ..)| active.contains_key(member));
+            let belonged = page.into_iter().filter(|membership| active.contains_key(&membership.id));
             let courses: Vec<Course> = belonged
-                .map(|(member, state, _)| Course {
-                    state,
-                    is_withdrawn: withdrawn.contains(&member),
-                    taken: taken.remove(&member).unwrap_or_default(),
-                    visits: visits.remove(&member).unwrap_or_default(),
+                .map(|Membership { id, state, state_from, .. }| {
+                    let visits = visits.remove(&id).unwrap_or_default();
+                    Course {
+                        state,
+                        is_withdrawn: consents.withdrawn.contains(&id),
+                        taken: taken.remove(&id).unwrap_or_default(),
+                        held_since: held_since(state_from, &visits),
+                        visits,
+                    }
                 })
                 .collect();
             each(&courses);
@@ -160,15 +203,21 @@ pub fn read_courses(
 }
 
 fn visits_by(connection: &mut Connection, permit: &Outcomes, page: &[Id]) -> Result<HashMap<Id, Vec<Visit>>, Problem> {
-    let rows: Vec<(Id, Id, Status, i32)> = attendances::table
+    let rows: Vec<(Id, Id, Moment, Status, i32)> = attendances::table
         .filter(attendances::member_id.eq_any(page))
         .filter(attendances::group_id.eq(permit.group()))
         .order((attendances::member_id, attendances::starts_at, attendances::id))
-        .select((attendances::member_id, attendances::session_id, attendances::status, attendances::minutes))
+        .select((
+            attendances::member_id,
+            attendances::session_id,
+            attendances::starts_at,
+            attendances::status,
+            attendances::minutes,
+        ))
         .load(connection.with(permit))?;
     let mut found: HashMap<Id, Vec<Visit>> = HashMap::new();
-    for (member, session, status, minutes) in rows {
-        found.entry(member).or_default().push(Visit { session, status, minutes });
+    for (member, session, starts_at, status, minutes) in rows {
+        found.entry(member).or_default().push(Visit { session, starts_at, status, minutes });
     }
     Ok(found)
 }
@@ -243,10 +292,10 @@ pub fn read_check_ins(
     let mut after = None;
     loop {
         let page = page_of(connection, permit, permit.group(), after)?;
-        after = page.last().map(|(member, ..)| *member);
+        after = page.last().map(|membership| membership.id);
         let is_last = page.len() < PAGE;
-        let here = page.into_iter().filter(|(_, state, _)| states.contains(state));
-        for member in here.map(|(member, ..)| member) {
+        let here = page.into_iter().filter(|membership| states.contains(&membership.state));
+        for member in here.map(|membership| membership.id) {
             let rows: Vec<(Id, Sealed)> = check_ins::table
                 .filter(check_ins::member_id.eq(member))
                 .filter(check_ins::visibility.eq_any(visibilities.iter().copied()))
@@ -281,7 +330,6 @@ pub fn read_check_ins(
 pub struct ReportedGroup {
     pub id: Id,
     pub kind: Kind,
-    pub title: String,
     /// In alphabetical order.
     pub conditions: Vec<String>,
     pub zone: String,
@@ -296,28 +344,28 @@ pub fn find_begin(connection: &mut Connection, permit: &Report) -> Result<Moment
 }
 
 pub fn list_groups(connection: &mut Connection, permit: &Report) -> Result<Vec<ReportedGroup>, Problem> {
-    let rows: Vec<(Id, Kind, String, Json, String)> = groups::table
+    let rows: Vec<(Id, Kind, Json, String)> = groups::table
         .filter(groups::organization_id.eq(permit.organization()))
         .order(groups::id)
-        .select((groups::id, groups::kind, groups::title, groups::conditions, groups::zone))
+        .select((groups::id, groups::kind, groups::conditions, groups::zone))
         .load(connection.with(permit))?;
     Ok(rows
         .into_iter()
-        .map(|(id, kind, title, conditions, zone)| {
+        .map(|(id, kind, conditions, zone)| {
             let mut conditions: Vec<String> = conditions.value();
             conditions.sort_unstable();
             conditions.dedup();
-            ReportedGroup { id, kind, title, conditions, zone }
+            ReportedGroup { id, kind, conditions, zone }
         })
         .collect())
 }
 
-/// Who knows some of these groups exactly, as one who leads them or ever did: by person, the places of their groups.
-pub fn list_insiders(
+/// Who leads some of these groups, or ever did: by account, the places of their groups.
+pub fn list_leads(
     connection: &mut Connection,
     permit: &Report,
     groups: &[ReportedGroup],
-) -> Result<Vec<Vec<usize>>, Problem> {
+) -> Result<HashMap<Id, BTreeSet<usize>>, Problem> {
     let rows: Vec<(Id, Option<Id>)> = standings::table
         .filter(standings::organization_id.eq(permit.organization()))
         .filter(standings::group_id.is_not_null())
@@ -329,23 +377,33 @@ pub fn list_insiders(
         let place = group.and_then(|group| places.get(&group));
         led.entry(account).or_default().extend(place);
     }
-    // Who leads the same groups knows the same; a group that nobody leads yet may get somebody.
-    let alone = (0..groups.len()).map(|place| BTreeSet::from([place]));
-    let all: BTreeSet<BTreeSet<usize>> = led.into_values().chain(alone).collect();
-    Ok(all.into_iter().filter(|led| !led.is_empty()).map(|led| led.into_iter().collect()).collect())
+    Ok(led)
 }
 
-/// Reads the people who first joined a group of this kind in the quarter, and joined this one: each with everything
-/// that was measured before `until` in any such group of the organization. Somebody who is in several counts once, where
-/// they came first; somebody who withdrew their consent does not count. No account leads from one membership of a closed
-/// account to another: they count as people of their own.
+/// Somebody whom a report counts. Nothing in it names them.
+#[derive(Clone, Debug)]
+pub struct ReportedPerson {
+    pub taken: Vec<Taken>,
+    /// The accounts that invited them, screened them or made them active, but for their own.
+    pub admitted_by: BTreeSet<Id>,
+}
+
+/// Reads the people who first joined a therapist-led group in the quarter, and joined this one: each with everything that
+/// was measured, and recorded, before `until` in any such group of the organization where their consent stands. Somebody
+/// who is in several counts once, where they came first; somebody who withdrew a consent does not count. No account leads
+/// from one membership of a closed account to another: they count as people of their own.
+///
+/// Whoever administrates can make up memberships with any date, accounts for them, and answers; with enough of these beside
+/// one real person, a report would be about that person. So a membership counts by what others say: one who leads or led
+/// this group recorded before `until` that they came to a session of it that was held, and they consented. What was made
+/// after `until` counts for nothing, whatever date it gives itself.
 pub fn read_people(
     connection: &mut Connection,
     permit: &Report,
     group: &ReportedGroup,
     quarter: Quarter,
     until: Moment,
-    mut each: impl FnMut(&[Taken]),
+    mut each: impl FnMut(ReportedPerson),
 ) -> Result<(), Problem> {
     let Some((from, to)) = quarter.begins_at(&group.zone).zip(quarter.next().begins_at(&group.zone)) else {
         return Ok(());
@@ -353,17 +411,18 @@ pub fn read_people(
     let mut after = None;
     loop {
         let page = page_of(connection, permit, group.id, after)?;
-        after = page.last().map(|(member, ..)| *member);
+        after = page.last().map(|membership| membership.id);
         let is_last = page.len() < PAGE;
-        let ids: Vec<Id> = page.iter().map(|(member, ..)| *member).collect();
+        let ids: Vec<Id> = page.iter().map(|membership| membership.id).collect();
         if !ids.is_empty() {
-            let active = first_active(connection, permit, &ids)?;
-            let joined =
-                page.into_iter().filter(|(member, ..)| active.get(member).is_some_and(|at| (from..to).contains(at)));
-            let joined: Vec<(Id, Option<Id>)> = joined.map(|(member, _, account)| (member, account)).collect();
-            for of_person in persons(connection, permit, group.kind, &joined, until)? {
-                each(&of_person);
-            }
+            let active = first_active(connection, permit, &ids, until)?;
+            let came = came(connection, permit, &ids, until)?;
+            let joined = page.into_iter().filter(|membership| membership.created_at < until);
+            let joined: Vec<Membership> = joined
+                .filter(|membership| active.get(&membership.id).is_some_and(|at| (from..to).contains(at)))
+                .filter(|membership| came.contains(&membership.id))
+                .collect();
+            persons(connection, permit, &joined, until)?.into_iter().for_each(&mut each);
         }
         if is_last {
             return Ok(());
@@ -371,49 +430,97 @@ pub fn read_people(
     }
 }
 
-/// What is measured of each of these people, of whom none joined another group of the kind before.
+/// Who of these came to a held session of their group, as one who leads it or did recorded before a moment.
+fn came(connection: &mut Connection, permit: &Report, page: &[Id], before: Moment) -> Result<BTreeSet<Id>, Problem> {
+    let there: Vec<Status> = Status::ALL.iter().copied().filter(|status| status.was_there()).collect();
+    let leads = standings::table
+        .filter(standings::account_id.eq(attendances::recorded_by))
+        .filter(standings::group_id.eq(attendances::group_id.nullable()));
+    let rows: Vec<Id> = attendances::table
+        .inner_join(sessions::table.on(sessions::id.eq(attendances::session_id)))
+        .filter(attendances::member_id.eq_any(page))
+        .filter(attendances::status.eq_any(there))
+        .filter(attendances::recorded_at.lt(before))
+        .filter(sessions::state.eq(SessionState::Held))
+        .filter(exists(leads))
+        .select(attendances::member_id)
+        .distinct()
+        .load(connection.with(permit))?;
+    Ok(rows.into_iter().collect())
+}
+
+/// Who let each of these in, as far as it was recorded before a moment.
+fn admitted_by(
+    connection: &mut Connection,
+    permit: &Report,
+    page: &[Id],
+    before: Moment,
+) -> Result<HashMap<Id, BTreeSet<Id>>, Problem> {
+    let rows: Vec<(Id, Id)> = membership_intervals::table
+        .filter(membership_intervals::member_id.eq_any(page))
+        .filter(membership_intervals::state.eq_any([State::Invited, State::Screened, State::Active]))
+        .filter(membership_intervals::recorded_at.lt(before))
+        .select((membership_intervals::member_id, membership_intervals::recorded_by))
+        .load(connection.with(permit))?;
+    let mut found: HashMap<Id, BTreeSet<Id>> = HashMap::new();
+    for (member, account) in rows {
+        found.entry(member).or_default().insert(account);
+    }
+    Ok(found)
+}
+
+/// Those of these people who joined no therapist-led group before, and consented.
 fn persons(
     connection: &mut Connection,
     permit: &Report,
-    kind: Kind,
-    joined: &[(Id, Option<Id>)],
+    joined: &[Membership],
     until: Moment,
-) -> Result<Vec<Vec<Taken>>, Problem> {
+) -> Result<Vec<ReportedPerson>, Problem> {
     if joined.is_empty() {
         return Ok(Vec::new());
     }
-    let accounts: Vec<Id> = joined.iter().filter_map(|(_, account)| *account).collect();
+    let accounts: Vec<Id> = joined.iter().filter_map(|membership| membership.account).collect();
     let mut memberships: HashMap<Id, Vec<Id>> = HashMap::new();
     if !accounts.is_empty() {
         let rows: Vec<(Id, Option<Id>)> = members::table
             .inner_join(groups::table.on(groups::id.eq(members::group_id)))
             .filter(members::account_id.eq_any(&accounts))
+            .filter(members::created_at.lt(until))
             .filter(groups::organization_id.eq(permit.organization()))
-            .filter(groups::kind.eq(kind))
+            .filter(groups::kind.eq(Kind::TherapistLed))
             .select((members::id, members::account_id))
             .load(connection.with(permit))?;
         for (member, account) in rows {
             memberships.entry(account.unwrap_or(member)).or_default().push(member);
         }
     }
-    let all_of = |(member, account): &(Id, Option<Id>)| -> Vec<Id> {
-        account.and_then(|account| memberships.get(&account).cloned()).unwrap_or_else(|| vec![*member])
+    let all_of = |membership: &Membership| -> Vec<Id> {
+        let of_account = membership.account.and_then(|account| memberships.get(&account).cloned());
+        of_account.unwrap_or_else(|| vec![membership.id])
     };
     let everybody: Vec<Id> = joined.iter().flat_map(all_of).collect();
-    let active = first_active(connection, permit, &everybody)?;
-    let withdrawn = withdrawn(connection, permit, &everybody)?;
-    let mut taken = match kind {
-        Kind::TherapistLed => taken_by(connection, permit, &everybody, until)?,
-        Kind::PeerLed => HashMap::new(),
-    };
+    let active = first_active(connection, permit, &everybody, until)?;
+    let consents = consents(connection, permit, &everybody, until)?;
+    let mut admitted_by = admitted_by(connection, permit, &everybody, until)?;
+    let mut taken = taken_by(connection, permit, &everybody, until)?;
     let mut found = Vec::with_capacity(joined.len());
-    for person in joined {
-        let own = all_of(person);
+    for membership in joined {
+        let own = all_of(membership);
         let first = own.iter().filter_map(|member| Some((*active.get(member)?, *member))).min();
-        if first.map(|(_, member)| member) != Some(person.0) || own.iter().any(|member| withdrawn.contains(member)) {
+        let is_withdrawn = own.iter().any(|member| consents.withdrawn.contains(member));
+        if first.map(|(_, member)| member) != Some(membership.id)
+            || is_withdrawn
+            || !consents.standing.contains(&membership.id)
+        {
             continue;
         }
-        found.push(own.iter().flat_map(|member| taken.remove(member).unwrap_or_default()).collect());
+        let consented = own.iter().filter(|member| consents.standing.contains(member));
+        let mut by = admitted_by.remove(&membership.id).unwrap_or_default();
+        membership.account.map(|account| by.remove(&account));
+        found.push(ReportedPerson {
+            taken: consented.flat_map(|member| taken.remove(member).unwrap_or_default()).collect(),
+            admitted_by: by,
+        });
     }
     Ok(found)
 }
@@ -428,13 +535,17 @@ pub struct Meetings {
     pub most: u32,
     /// Everybody who was recorded as absent from one, excused or not.
     pub absences: u32,
+    /// Of these absences, those of people who ever came: the others may be of nobody.
+    pub absences_of_known: u32,
 }
 
+/// Counts what was recorded of the quarter before `until`.
 pub fn count_meetings(
     connection: &mut Connection,
     permit: &Report,
     group: &ReportedGroup,
     quarter: Quarter,
+    until: Moment,
 ) -> Result<Meetings, Problem> {
     let Some((from, to)) = quarter.begins_at(&group.zone).zip(quarter.next().begins_at(&group.zone)) else {
         return Ok(Meetings::default());
@@ -446,20 +557,36 @@ pub fn count_meetings(
         .filter(sessions::starts_at.lt(to))
         .count()
         .get_result(connection.with(permit))?;
+    let count = |number: i64| u32::try_from(number).unwrap_or(0);
+    let mut meetings = Meetings { held: count(held), ..Meetings::default() };
     // By session: who was there, who was not.
     let mut by_session: HashMap<Id, (i64, i64)> = HashMap::new();
     match group.kind {
         Kind::TherapistLed => {
-            let rows: Vec<(Id, Status, i64)> = attendances::table
+            let of_quarter = attendances::table
                 .filter(attendances::group_id.eq(group.id))
                 .filter(attendances::starts_at.ge(from))
                 .filter(attendances::starts_at.lt(to))
+                .filter(attendances::recorded_at.lt(until));
+            let rows: Vec<(Id, Status, i64)> = of_quarter
                 .group_by((attendances::session_id, attendances::status))
                 .select((attendances::session_id, attendances::status, count_star()))
                 .load(connection.with(permit))?;
             for (session, status, people) in rows {
                 let (there, absent) = by_session.entry(session).or_default();
                 *(if status.was_there() { there } else { absent }) += people;
+            }
+            let absent: Vec<Status> = Status::ALL.iter().copied().filter(|status| !status.was_there()).collect();
+            let absences: Vec<(Id, i64)> = of_quarter
+                .filter(attendances::status.eq_any(absent))
+                .group_by(attendances::member_id)
+                .select((attendances::member_id, count_star()))
+                .load(connection.with(permit))?;
+            for page in absences.chunks(PAGE) {
+                let ids: Vec<Id> = page.iter().map(|(member, _)| *member).collect();
+                let came = came(connection, permit, &ids, until)?;
+                let of_known = page.iter().filter(|(member, _)| came.contains(member));
+                meetings.absences_of_known += of_known.map(|(_, absences)| count(*absences)).sum::<u32>();
             }
         }
         Kind::PeerLed => {
@@ -468,13 +595,12 @@ pub fn count_meetings(
                 .filter(sessions::group_id.eq(group.id))
                 .filter(sessions::starts_at.ge(from))
                 .filter(sessions::starts_at.lt(to))
+                .filter(head_counts::recorded_at.lt(until))
                 .select((sessions::id, head_counts::heads))
                 .load(connection.with(permit))?;
             by_session.extend(rows.into_iter().map(|(session, heads)| (session, (i64::from(heads), 0))));
         }
     }
-    let count = |number: i64| u32::try_from(number).unwrap_or(0);
-    let mut meetings = Meetings { held: count(held), ..Meetings::default() };
     for (there, absent) in by_session.into_values() {
         meetings.visits += count(there);
         meetings.most = meetings.most.max(count(there));

@@ -1,20 +1,21 @@
 //! The rows of progress: measures, attendance and delivered techniques of those whom a permit reaches.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use diesel::prelude::*;
 
 use super::{
+    agreements,
     attendances::Attendance,
     columns::Json,
     connection::Connection,
     measures::Measure,
-    members,
+    members::{self, Member},
     permit::{Permit, concerns},
     schema::{agenda_deliveries, agenda_items, attendances, measures, membership_intervals, sessions},
 };
 use crate::{
-    policy::{Act, Kind, act},
+    policy::{Act, Kind, Reach, Standing, act, area},
     problem::Problem,
     rules::{
         members::State,
@@ -29,6 +30,8 @@ use crate::{
 pub struct Reached<'p, A: Act> {
     permit: &'p Permit<A>,
     memberships: Vec<Membership>,
+    /// Whether it is the reader's own, who keeps all of it whatever they withdrew.
+    is_own: bool,
 }
 
 /// One person in one group.
@@ -41,6 +44,10 @@ pub struct Membership {
     pub name: String,
     /// The group's title; empty where the picture is of one group.
     pub group_title: String,
+    /// Whether they stand under the group's consent now; not asked of one's own.
+    pub consents: bool,
+    /// Whether the membership has ended.
+    pub has_left: bool,
 }
 
 /// When each member was active, `[from, until)`.
@@ -66,8 +73,10 @@ pub fn reach_own<'p>(
         kind: own.kind,
         name: String::new(),
         group_title: own.group_title,
+        consents: true,
+        has_left: has_left(own.state),
     });
-    Ok(Reached { permit, memberships: own.collect() })
+    Ok(Reached { permit, memberships: own.collect(), is_own: true })
 }
 
 /// One member of the group.
@@ -80,7 +89,8 @@ pub fn reach_member<'p>(
     member: Id,
 ) -> Result<Reached<'p, act::ReadProgress>, Problem> {
     let found = members::find(connection, permit, member)?;
-    Ok(Reached { permit, memberships: vec![in_group(permit.group(), permit.kind(), found.id, found.name)] })
+    let memberships = in_group(connection, permit, vec![found])?;
+    Ok(Reached { permit, memberships, is_own: permit.reach() == Reach::Own })
 }
 
 /// Everybody who was active in the group in a window, by name.
@@ -98,16 +108,34 @@ pub fn reach_group<'p>(
         .load(connection.with(permit))?;
     active.sort_unstable();
     active.dedup();
-    let names = members::list_names(connection, permit, &active)?;
+    let found = members::list_of(connection, permit, &active)?;
     concerns(connection, permit, None, None);
-    let mut memberships: Vec<Membership> =
-        names.into_iter().map(|(member, name)| in_group(permit.group(), permit.kind(), member, name)).collect();
+    let mut memberships = in_group(connection, permit, found)?;
     memberships.sort_unstable_by(|a, b| (&a.name, a.member).cmp(&(&b.name, b.member)));
-    Ok(Reached { permit, memberships })
+    Ok(Reached { permit, memberships, is_own: false })
 }
 
-fn in_group(group: Id, kind: Kind, member: Id, name: String) -> Membership {
-    Membership { member, group, kind, name, group_title: String::new() }
+fn in_group<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    found: Vec<Member>,
+) -> Result<Vec<Membership>, Problem> {
+    let ids: Vec<Id> = found.iter().map(|member| member.id).collect();
+    let consenting: BTreeSet<Id> = agreements::list_consenting(connection, permit, &ids)?.into_iter().collect();
+    let membership = |found: Member| Membership {
+        member: found.id,
+        group: permit.group(),
+        kind: permit.kind(),
+        name: found.name,
+        group_title: String::new(),
+        consents: consenting.contains(&found.id),
+        has_left: has_left(found.state),
+    };
+    Ok(found.into_iter().map(membership).collect())
+}
+
+fn has_left(state: State) -> bool {
+    state.standing() == Some(Standing::FormerMember)
 }
 
 impl<A: Act> Reached<'_, A> {
@@ -127,15 +155,21 @@ impl<A: Act> Reached<'_, A> {
     }
 
     /// All measures before a moment, oldest first: change is judged from the first of them on. What was entered in error
-    /// is none.
+    /// is none. Withdrawal ends the use of what was answered: whoever leads sees no course of it, and reads it in the
+    /// record, out of which it does not take it.
     pub fn list_measures(
         &self,
         connection: &mut Connection,
         instrument: Option<&str>,
         until: Moment,
     ) -> Result<Vec<Measure>, Problem> {
+        let used = self.memberships.iter().filter(|membership| self.is_own || membership.consents);
+        let used: Vec<Id> = used.map(|membership| membership.member).collect();
+        if used.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut query = measures::table
-            .filter(measures::member_id.eq_any(self.members()))
+            .filter(measures::member_id.eq_any(used))
             .filter(measures::group_id.eq_any(self.groups()))
             .filter(measures::taken_at.lt(until))
             .filter(measures::entered_in_error.eq(false))

@@ -67,20 +67,19 @@ pub struct KeptStep {
     pub note: Option<String>,
 }
 
-/// A risk mark that is not closed.
+/// A risk mark that is not closed, with what raised it.
 #[derive(Clone, Debug)]
 pub struct OpenRisk {
-    pub id: Id,
     pub member: Id,
-    pub measure: Id,
+    /// Id of the instrument.
+    pub instrument: String,
+    pub taken_at: Moment,
+    pub risk: RiskMark,
     pub state: State,
-    pub raised_at: Moment,
     /// Until when the next step is due.
     pub due_at: Moment,
     /// The time is over: it asks everybody who leads.
     pub is_overdue: bool,
-    /// Who answers for it now: its owner, or who stands in. `None` while nobody leads the group.
-    pub owner: Option<Id>,
 }
 
 /// Somebody who stands in for an owner during `[from_at, until_at)`.
@@ -308,7 +307,7 @@ pub fn list(
         if !duty.leads.contains(&me) {
             return Ok(Vec::new());
         }
-        let is_mine = |assigned: Option<Id>| duty.answerable(assigned) == Some(me);
+        let is_mine = |assigned: Option<Id>| duty.asked(assigned, false).contains(&me);
         let owners: Vec<Id> = duty.leads.iter().copied().filter(|owner| is_mine(Some(*owner))).collect();
         let is_asked = risks::due_at.le(now).or(risks::owner_id.eq_any(owners));
         query = if is_mine(None) {
@@ -337,35 +336,25 @@ pub fn list(
 }
 
 /// The open risk marks of a group, by member; a member's most urgent one first.
-pub fn list_open<A: area::Group>(
+pub fn list_open(
     connection: &mut Connection,
-    permit: &Permit<A>,
+    permit: &Permit<act::ReadPreparation>,
 ) -> Result<HashMap<Id, Vec<OpenRisk>>, Problem> {
+    type Row = (Id, String, Moment, RiskMark, State, Option<Moment>);
     let now = connection.now;
-    let mut query = risks::table
+    let rows: Vec<Row> = risks::table
+        .inner_join(measures::table.on(measures::id.eq(risks::measure_id)))
         .filter(risks::group_id.eq(permit.group()))
         .filter(risks::due_at.is_not_null())
         .order((risks::due_at, risks::id))
-        .select(Mark::as_select())
-        .into_boxed();
-    if let Some(own) = permit.only_member()? {
-        query = query.filter(risks::member_id.eq(own));
-    }
-    let marks: Vec<Mark> = query.load(connection.with(permit))?;
-    let duty = if marks.is_empty() { Duty::default() } else { find_duty(connection, permit)? };
+        .select((risks::member_id, measures::instrument, measures::taken_at, risks::risk, risks::state, risks::due_at))
+        .load(connection.with(permit))?;
     let mut open: HashMap<Id, Vec<OpenRisk>> = HashMap::new();
-    for mark in marks {
-        let Some(due_at) = mark.due_at else { continue };
-        open.entry(mark.member).or_default().push(OpenRisk {
-            id: mark.id,
-            member: mark.member,
-            measure: mark.measure,
-            state: mark.state,
-            raised_at: mark.raised_at,
-            due_at,
-            is_overdue: is_overdue(mark.due_at, now),
-            owner: duty.answerable(mark.owner),
-        });
+    for (member, instrument, taken_at, risk, state, due_at) in rows {
+        let is_overdue = is_overdue(due_at, now);
+        let Some(due_at) = due_at else { continue };
+        let mark = OpenRisk { member, instrument, taken_at, risk, state, due_at, is_overdue };
+        open.entry(member).or_default().push(mark);
     }
     Ok(open)
 }

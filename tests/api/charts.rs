@@ -76,6 +76,7 @@ fn picture(frame: Frame, name: Option<&str>, series: &[Series], attendance: &[At
     charts::of_member(&Member {
         frame,
         name,
+        uses_answers: true,
         series,
         attendance,
         heads_only: &[],
@@ -126,6 +127,7 @@ fn whole(language: Language) -> String {
     charts::of_member(&Member {
         frame: frame(language, window),
         name: None,
+        uses_answers: true,
         series: &series,
         attendance: &places(&statuses()),
         heads_only: &[],
@@ -141,11 +143,18 @@ fn whole(language: Language) -> String {
     })
 }
 
+fn panel<'a>(name: &'a str, series: &'a [Series<'a>]) -> Panel<'a> {
+    Panel { name, has_left: false, consents: true, series }
+}
+
 fn small_multiples(language: Language) -> String {
     let window = window(80);
     let of = |scores: &[i32]| {
         let scores: Vec<Option<i32>> = scores.iter().map(|score| (*score >= 0).then_some(*score)).collect();
-        drawn(&weekly("phq-9", &scores), window)
+        let mut taken = weekly("phq-9", &scores);
+        // Of the longest course, one is an estimate.
+        taken.iter_mut().skip(9).take(1).for_each(|taken| taken.prorated = true);
+        drawn(&taken, window)
     };
     let people = [
         ("Ari", of(&[16, 15, 15, 13, 12, 10, 9, 9, 8, 6, 5])),
@@ -154,8 +163,10 @@ fn small_multiples(language: Language) -> String {
         ("Dana Oyelaran-Fitzgerald", of(&[11, 12, 14, 15, 17, 18])),
         ("Eli", of(&[14])),
     ];
-    let panels: Vec<Panel> = people.iter().map(|(name, series)| Panel { name, series }).collect();
-    charts::of_group(frame(language, window), &panels)
+    let mut panels: Vec<Panel> = people.iter().map(|(name, series)| panel(name, series)).collect();
+    panels[2].has_left = true;
+    panels.push(Panel { consents: false, ..panel("Fay", &[]) });
+    charts::of_group(frame(language, window), "Tuesday skills group", &panels)
 }
 
 fn five_years() -> String {
@@ -182,7 +193,7 @@ fn all() -> Vec<String> {
         picture(english, Some("Ari"), &[], &[]),
         picture(english, None, &one(Some(9)), &[]),
         picture(english, None, &one(None), &[]),
-        charts::of_group(english, &[]),
+        charts::of_group(english, "", &[]),
         picture(english, None, &other("who-5", [20, 40, 44, 60]), &[]),
         picture(english, None, &other("audit", [30, 24, 18, 9]), &[]),
         picture(frame(Language::German, window), None, &other("isi", [26, 20, 16, 6]), &[]),
@@ -253,6 +264,7 @@ fn what_people_wrote_is_never_markup() {
         let of_member = charts::of_member(&Member {
             frame,
             name: Some(name),
+            uses_answers: true,
             series: &series,
             attendance: &places(&statuses()),
             heads_only: &[],
@@ -260,7 +272,7 @@ fn what_people_wrote_is_never_markup() {
             check_ins: &[],
             group_titles: &titles,
         });
-        let of_group = charts::of_group(frame, &[Panel { name, series: &series }]);
+        let of_group = charts::of_group(frame, name, &[Panel { has_left: true, ..panel(name, &series) }]);
         for picture in [of_member, of_group] {
             let document = parsed(&picture);
             assert_harmless(&document);
@@ -528,4 +540,149 @@ fn an_instrument_without_a_total_has_a_series_for_each_part() {
         .collect();
     assert_eq!(found, [("depression", 1, 0), ("stress", 1, 0), ("anxiety", 0, 1)]);
     assert_eq!(series[0].points[0].band.map(|band| band.id.as_str()), Some("moderate"));
+}
+
+/// Whether two boxes have a point in common.
+fn overlap(one: (f64, f64, f64, f64), other: (f64, f64, f64, f64)) -> bool {
+    one.0 < other.1 && other.0 < one.1 && one.2 < other.3 && other.2 < one.3
+}
+
+/// Left, right, top and bottom of a text, in a common font.
+fn spot(text: &Node) -> (f64, f64, f64, f64) {
+    let number = |name: &str| text.attribute(name).expect("a number").parse::<f64>().unwrap();
+    let (x, y, size) = (number("x"), number("y"), number("font-size"));
+    let width = text.text().unwrap_or_default().chars().count() as f64 * size * 0.55;
+    let left = match text.attribute("text-anchor") {
+        Some("middle") => x - width / 2.0,
+        Some("end") => x - width,
+        _ => x,
+    };
+    (left, left + width, y - size * 0.72, y)
+}
+
+#[test]
+fn no_dates_run_into_each_other_in_any_window() {
+    for days in [1, 2, 3, 5, 8, 11, 14, 18, 21, 25, 30, 40, 50, 60, 74, 76, 90, 120, 200, 400, 800, 2_000] {
+        let window = window(days + 1);
+        let ends = [taken("phq-9", 0, Some(16)), taken("phq-9", days, Some(9))];
+        let said: Vec<(Day, Said)> = [0, days]
+            .map(|day| (START.plus_days(day).day_in("Europe/Berlin"), Said { hope: Some(3), ..Said::default() }))
+            .to_vec();
+        for language in [Language::English, Language::German] {
+            let picture = charts::of_member(&Member {
+                frame: frame(language, window),
+                name: None,
+                uses_answers: true,
+                series: &drawn(&ends, window),
+                attendance: &[],
+                heads_only: &[],
+                doses: &[],
+                check_ins: &trend(&said, By::Week),
+                group_titles: &HashMap::new(),
+            });
+            let document = parsed(&picture);
+            let labels: Vec<Node> = elements(&document, "text")
+                .into_iter()
+                .filter(|text| text.attribute("text-anchor") == Some("middle") && text.attribute("stroke").is_none())
+                .collect();
+            assert!(labels.len() >= 2, "{days} days are not named");
+            for (index, one) in labels.iter().enumerate() {
+                for other in &labels[index + 1..] {
+                    let are_apart = !overlap(spot(one), spot(other));
+                    assert!(are_apart, "{days} days: {:?} and {:?}", one.text(), other.text());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn no_number_lies_under_a_point() {
+    let window = window(80);
+    let courses: [&[i32]; 8] = [
+        &[16, 16, 16],
+        &[5, 16, 5, 16, 5],
+        &[27, 27],
+        &[0, 0, 0, 0],
+        &[16, 17, 15, 14, 15, 12, 11, 9, 8, 6, 5],
+        &[5, 6, 8, 9, 11, 12, 15, 14, 15, 17, 16],
+        &[10, 11, 10, 11, 10, 11, 10, 11, 10, 11, 10, 11],
+        &[27, 0, 27, 0, 27],
+    ];
+    for scores in courses {
+        for days in [2, 3, 7] {
+            let taken: Vec<Taken> =
+                (0..).zip(scores).map(|(index, score)| taken("phq-9", index * days, Some(*score))).collect();
+            let picture = picture(frame(Language::English, window), None, &drawn(&taken, window), &[]);
+            let document = parsed(&picture);
+            let numbers = elements(&document, "text").into_iter().filter(|text| text.attribute("stroke").is_some());
+            let spots: Vec<_> = numbers.map(|text| spot(&text)).collect();
+            assert_eq!(spots.len(), 2);
+            assert!(!overlap(spots[0], spots[1]), "{scores:?} every {days} days");
+            for circle in elements(&document, "circle") {
+                let number = |name: &str| circle.attribute(name).expect("a number").parse::<f64>().unwrap();
+                let (x, y, r) = (number("cx"), number("cy"), number("r"));
+                for spot in &spots {
+                    let is_free = !overlap(*spot, (x - r, x + r, y - r, y + r));
+                    assert!(is_free, "{scores:?} every {days} days: a number at {spot:?} under a point at {x}, {y}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_legend_names_what_is_drawn_and_nothing_else() {
+    let group = small_multiples(Language::English);
+    for word in ["Tuesday skills group", "Cem (left)", "estimated: some answers are missing", "the answers of: Fay."] {
+        assert!(group.contains(word), "{word}");
+    }
+    assert!(small_multiples(Language::German).contains("Cem (ausgeschieden)"));
+    let window = window(80);
+    let plain = drawn(&weekly("phq-9", &[Some(16), Some(9)]), window);
+    let long = "Bartholomew Featherstonehaugh-Cholmondeley";
+    let panels = [Panel { has_left: true, ..panel(long, &plain) }];
+    let group = charts::of_group(frame(Language::English, window), "Group", &panels);
+    for absent in ["estimated", "without a score", "consent"] {
+        assert!(!group.contains(absent), "{absent}");
+    }
+    let document = parsed(&group);
+    let shown = words(&document);
+    let is_cut = shown.iter().any(|words| words.starts_with("Bartholomew") && words.ends_with('…'));
+    assert!(is_cut && shown.contains(&"(left)"), "the name alone is cut");
+    // Words without a sign stand at the margin.
+    let often: Vec<Taken> = (0..6).map(|index| taken("phq-9", index * 3, Some(12))).collect();
+    let own = picture(frame(Language::English, window), None, &drawn(&often, window), &[]);
+    let document = parsed(&own);
+    let note =
+        elements(&document, "text").into_iter().find(|text| text.text().unwrap_or_default().starts_with("Most forms"));
+    assert_eq!(note.expect("the note").attribute("x"), Some("16"));
+}
+
+#[test]
+fn techniques_without_a_minute_are_not_counted_among_the_rest() {
+    let ten: Vec<(&str, i64)> = (0..10).map(|_| ("Thought record", 60)).collect();
+    let rest = |rest: &[i64]| {
+        let window = window(80);
+        let doses: Vec<(&str, i64)> =
+            ten.iter().copied().chain(rest.iter().map(|minutes| ("Other", *minutes))).collect();
+        let picture = charts::of_member(&Member {
+            frame: frame(Language::English, window),
+            name: None,
+            uses_answers: true,
+            series: &[],
+            attendance: &[],
+            heads_only: &[],
+            doses: &doses,
+            check_ins: &[],
+            group_titles: &HashMap::new(),
+        });
+        let document = parsed(&picture);
+        let shown = words(&document).join(" ");
+        assert!(shown.contains("counted by the share of each session that you were there."), "{shown}");
+        shown.split("1 h").last().unwrap_or_default().trim().to_owned()
+    };
+    assert_eq!(rest(&[80, 40, 0, 0, 0]), "2 more techniques, 2 h");
+    assert_eq!(rest(&[30, 0]), "1 more technique, 30 min");
+    assert_eq!(rest(&[0, 0]), "");
 }

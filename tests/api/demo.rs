@@ -48,6 +48,12 @@ fn the_demos_outcome_report_shows_numbers_and_hides_the_small_ones() {
     let counts: Vec<_> =
         phq["rows"][0]["states"].as_array().expect("states").iter().map(|state| state["count"].as_u64()).collect();
     assert_eq!(counts, [Some(13), None, None, None, Some(0), None]);
+    assert_eq!(report["kinds"][1]["people"], json!(null));
+    // Hardly anybody answered the others, or nobody: which of both is not told.
+    for instrument in instruments.iter().filter(|instrument| instrument["instrument"] != "phq-9") {
+        let states = instrument["rows"][0]["states"].as_array().expect("states");
+        assert!(states.iter().all(|state| state["suppressed"] == "small_count"), "{instrument}");
+    }
 }
 
 #[test]

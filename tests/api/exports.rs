@@ -14,6 +14,7 @@ use circlekeeper::{
         },
         fhir::{Taken, bundle, questionnaire},
         instruments::{Answers, LicenceClass, Registry},
+        leaving::cell,
         measures::Respondent,
         members::State,
     },
@@ -25,7 +26,8 @@ use serde_json::{Value, json};
 use crate::{
     access_log::{literal, tamper},
     harness::{Answer, Person, Server},
-    scene::{Scene, text},
+    leaving::found,
+    scene::{Scene, plan_at, text},
     world::{self, Group, World},
 };
 
@@ -66,10 +68,12 @@ fn every_form(server: &Server, who: &Person, path: &str, parts: &[&str]) -> Vec<
     answers
 }
 
-const OF_A_MEMBER: [&str; 15] = [
+const OF_A_MEMBER: [&str; 17] = [
     "members",
     "memberships",
     "signatures",
+    "sessions",
+    "agenda",
     "attendances",
     "measures",
     "answers",
@@ -83,7 +87,7 @@ const OF_A_MEMBER: [&str; 15] = [
     "risk_steps",
     "reviews",
 ];
-const OF_A_GROUP: [&str; 3] = ["sessions", "agenda", "session_records"];
+const OF_A_GROUP: [&str; 1] = ["session_records"];
 
 fn resources<'a>(bundle: &'a Value, kind: &str) -> Vec<&'a Value> {
     let entries = bundle["entry"].as_array().expect("entries").iter().map(|entry| &entry["resource"]);
@@ -204,6 +208,7 @@ fn sample() -> (Record, GroupOfRecord) {
         organization: "Riverside Clinic".into(),
         organization_id: id(2),
         part_2: true,
+        zone: "UTC".into(),
     };
     let member = id(3);
     let attendance = |number: u8, status, minutes| AttendanceRow {
@@ -587,8 +592,8 @@ fn what_the_law_asks_to_account_for_is_accounted_for_and_nothing_else() {
     let export = server.get(&led.member.person, "/v1/account/export").expect(200);
     assert_eq!(export["disclosures"][0]["recipient"], recipient);
 
-    // What the columns mean, and the group's own sessions, are about none of them.
-    for part in ["columns", "sessions", "session_records"] {
+    // What the columns mean, and when the group met, are about none of them.
+    for part in ["columns", "sessions", "agenda"] {
         let body = json!({"purpose": "research", "recipient": "An institute", "format": "csv", "parts": [part]});
         assert_eq!(server.post(&led.lead, &led.path("/exports"), &body).status, 200, "{part}");
     }
@@ -610,7 +615,7 @@ fn what_the_law_asks_to_account_for_is_accounted_for_and_nothing_else() {
 }
 
 #[test]
-fn a_refused_export_leaves_no_entry_and_one_sent_twice_leaves_one() {
+fn a_refused_export_leaves_no_entry() {
     let world = World::new();
     let (server, led) = (&world.server, &world.led);
     let refused = |body: Value, pointer: &str| {
@@ -627,7 +632,10 @@ fn a_refused_export_leaves_no_entry_and_one_sent_twice_leaves_one() {
         json!({"purpose": "research", "recipient": "An institute", "format": "csv", "parts": ["measures", "answers"]}),
         "/parts",
     );
-    refused(json!({"purpose": "research", "recipient": "An institute", "parts": ["measures", "sessions"]}), "/parts/1");
+    refused(
+        json!({"purpose": "research", "recipient": "An institute", "parts": ["measures", "session_records"]}),
+        "/parts/1",
+    );
     refused(json!({"purpose": "research", "recipient": "An institute", "parts": ["columns"]}), "/parts/0");
     refused(
         json!({"purpose": "research", "recipient": "An institute", "format": "fhir", "parts": ["progress_entries"]}),
@@ -641,12 +649,163 @@ fn a_refused_export_leaves_no_entry_and_one_sent_twice_leaves_one() {
     );
     server.post(&led.lead, &led.path("/exports"), &json!({"purpose": "individual"})).refuses("/purpose");
     assert_eq!(accounted_for(&world), Vec::<Value>::new());
+}
 
-    let path = led.path(&format!("/members/{}/exports", led.member.id));
+#[test]
+fn no_record_is_kept_as_an_answer_and_each_sending_is_a_disclosure() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let kept = || found(&server.location, "SELECT CAST(COUNT(*) AS TEXT) AS line FROM \"idempotent_answers\"");
+    let before = kept();
     let body = json!({"purpose": "research", "recipient": "An institute"});
-    let send = || server.request("POST", &path).token(&led.lead.token).key("for-the-institute").json(&body).send();
-    assert_eq!(send().expect(200), send().expect(200));
-    assert_eq!(accounted_for(&world).len(), 1);
+    for path in [led.path(&format!("/members/{}/exports", led.member.id)), led.path("/exports")] {
+        let send = || server.request("POST", &path).token(&led.lead.token).key("for-the-institute").json(&body).send();
+        send().expect(200);
+        send().expect(200);
+    }
+    assert_eq!(kept(), before, "a copy of a whole record lies in the table of answers");
+    // Two about the member alone, and two about each member of the group.
+    assert_eq!(accounted_for(&world).len(), 2 + 2 * 3);
+    let contract = server.request("GET", "/openapi.json").send().expect(200);
+    for path in ["/v1/groups/{group}/exports", "/v1/groups/{group}/members/{member}/exports"] {
+        let said = contract["paths"][path]["post"]["parameters"].to_string();
+        assert!(said.contains("group") && !said.contains("Idempotency-Key"), "{said}");
+    }
+}
+
+#[test]
+fn a_groups_record_that_was_sent_before_does_not_go_out_again_with_somebody_who_has_withdrawn() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let path = led.path("/exports");
+    let send = || {
+        let request = server.request("POST", &path).token(&led.lead.token).key("the-whole-group");
+        request.json(&json!({"purpose": "treatment"})).send()
+    };
+    assert!(send().text.contains(&led.member.id));
+    withdraw_consent(server, led);
+    let again = send();
+    assert!(again.status == 200 && !again.text.contains(&led.member.id), "{}", again.text);
+}
+
+#[test]
+fn the_record_of_a_session_does_not_leave_without_an_entry_for_everybody_in_the_group() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let about = || {
+        let entries = accounted_for(&world);
+        entries.iter().map(|entry| (text(&entry["member"]), entry["parts"].clone())).collect::<Vec<_>>()
+    };
+    let everybody: BTreeSet<String> =
+        [&led.member.id, &led.second_member.id, &led.former_member.id].into_iter().cloned().collect();
+    let records = json!(["session_records"]);
+    let body =
+        json!({"purpose": "law_enforcement", "recipient": "A sheriff", "format": "csv", "parts": ["session_records"]});
+    assert_eq!(server.post(&led.lead, &led.path("/exports"), &body).status, 200);
+    let entries = about();
+    assert_eq!(entries.iter().map(|entry| entry.0.clone()).collect::<BTreeSet<_>>(), everybody);
+    assert!(entries.iter().all(|entry| entry.1 == records), "{entries:?}");
+    // Of somebody who has withdrawn nothing else goes out for what rests on consent; what the group went through does.
+    under_part_2(server, led);
+    withdraw_consent(server, led);
+    let body = json!({"purpose": "treatment", "recipient": "Dr. Elsewhere", "consent_scope": "The course of 2026"});
+    server.post(&led.lead, &led.path("/exports"), &body).expect(200);
+    let entries = about();
+    assert_eq!(entries.len(), 6, "{entries:?}");
+    for (member, parts) in &entries[..3] {
+        assert_eq!(*parts == records, *member == led.member.id, "{member}: {parts}");
+    }
+}
+
+#[test]
+fn the_accounting_names_what_went_out() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let send = |body: Value| {
+        assert_eq!(take_out(server, &led.lead, led, &led.member.id, &body).status, 200);
+        let names =
+            |entry: &Value| -> Vec<String> { entry["parts"].as_array().expect("parts").iter().map(text).collect() };
+        assert_eq!(names(&accounted_for(&world)[0]), names(&own_accounting(server, &led.member.person)[0]));
+        names(&accounted_for(&world)[0])
+    };
+    let whole = send(json!({"purpose": "court", "recipient": "County court"}));
+    assert_eq!(whole.iter().map(String::as_str).collect::<BTreeSet<_>>(), OF_A_MEMBER.into_iter().collect());
+    // Answers and subscales stand with their measures there.
+    let bundle = send(json!({"purpose": "court", "recipient": "County court", "format": "fhir"}));
+    assert_eq!(bundle, ["members", "memberships", "signatures", "attendances", "measures", "answers"]);
+    let few = json!({"purpose": "court", "recipient": "County court", "parts": ["measures", "goals", "measures"]});
+    assert_eq!(send(few), ["measures", "goals"]);
+}
+
+#[test]
+fn nothing_is_withheld_for_ever() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let send = |purpose: &str, days: i64| {
+        let until = server.db.clock.now().plus_days(days);
+        let body = json!({"purpose": purpose, "recipient": "An agency", "withheld_until": until});
+        take_out(server, &led.lead, led, &led.member.id, &body)
+    };
+    for purpose in ["law_enforcement", "health_oversight"] {
+        for days in [367, 3_660, 2_000_000] {
+            send(purpose, days).refuses("/withheld_until");
+        }
+        send(purpose, 366).expect(200);
+    }
+    for purpose in ["treatment", "court", "research", "required_by_law", "public_health", "authorization"] {
+        send(purpose, 30).refuses("/withheld_until");
+    }
+    assert_eq!(accounted_for(&world).len(), 2);
+    assert_eq!(own_accounting(server, &led.member.person), Vec::<Value>::new());
+    server.travel_days(366);
+    assert_eq!(own_accounting(server, &server.again(&led.member.person)).len(), 2);
+}
+
+#[test]
+fn a_number_stays_a_number_and_no_disguise_makes_a_formula() {
+    for number in ["-2", "0", "10", "-1.5", "47.5"] {
+        assert_eq!(cell(number), number);
+    }
+    for formula in [
+        "=1+1",
+        "+1",
+        "-1+1",
+        "@SUM(A1)",
+        "-",
+        "--1",
+        "-1.",
+        "-.5",
+        "-1.5.2",
+        "\tx",
+        "\rx",
+        "\nx",
+        "\u{ff1d}1+1",
+        "\u{ff0b}1",
+        "\u{ff0d}1+1",
+        "\u{ff20}SUM(A1)",
+        "\u{feff}=1+1",
+        "\u{200b}=1+1",
+        "\u{200f}\u{2060}@x",
+        "  =1+1",
+        " \t+1",
+        "\u{a0}=1",
+        "\u{feff}-2",
+        "\u{202e}=1",
+    ] {
+        assert_eq!(cell(formula), format!("'{formula}"), "{formula:?}");
+    }
+    for text in ["", "Three = three", "a-b", "1-1", "  indented", "\u{feff}text"] {
+        assert_eq!(cell(text), text);
+    }
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    fill(&world);
+    let body = json!({"purpose": "treatment", "format": "csv", "parts": ["goal_ratings"]});
+    let answer = take_out(server, &led.lead, led, &led.member.id, &body);
+    assert!(answer.text.contains(",clinician,-1,"), "{}", answer.text);
+    let request = server.request("GET", "/v1/account/export").token(&led.member.person.token);
+    let own = request.header("accept", "text/csv").send();
+    assert!(own.text.contains(",level,-1\r\n"), "{}", own.text);
 }
 
 #[test]
@@ -706,6 +865,10 @@ fn the_part_2_notice_goes_with_the_record_where_it_applies_and_only_there() {
     }
 }
 
+fn is_no_formula(cell: &str) -> bool {
+    !cell.starts_with(['=', '+', '-', '@', '\t', '\r']) || cell.parse::<f64>().is_ok()
+}
+
 #[test]
 fn no_cell_is_a_formula_and_every_column_is_explained() {
     let world = World::new();
@@ -723,7 +886,7 @@ fn no_cell_is_a_formula_and_every_column_is_explained() {
         let header: Vec<String> = reader.headers().expect("a header").iter().map(str::to_owned).collect();
         let rows: Vec<Vec<String>> =
             reader.records().map(|row| row.expect("a row").iter().map(str::to_owned).collect()).collect();
-        assert!(rows.iter().flatten().all(|cell| !cell.starts_with(['=', '+', '-', '@', '\t', '\r'])), "{rows:?}");
+        assert!(rows.iter().flatten().all(|cell| is_no_formula(cell)), "{rows:?}");
         (header, rows)
     };
     let exports = format!("{path}/exports");
@@ -951,7 +1114,7 @@ fn nothing_that_rests_on_consent_goes_out_once_it_is_withdrawn() {
     let again = || server.request("POST", &path).token(&led.lead.token).key("before-it-was").json(&body).send();
     again().expect(200);
     withdraw_consent(server, led);
-    // Not even what a kept answer would give again.
+    // Not even under the key of one that went out before.
     again().expect(409);
     for purpose in ["treatment", "payment", "operations", "authorization"] {
         for format in ["json", "fhir", "html"] {
@@ -1038,4 +1201,122 @@ fn a_response_without_its_time_is_of_now_and_sent_twice_without_a_key_is_two() {
     with_key(&then).expect(201);
     with_key(&response(&nine(0))).refuses("Idempotency-Key");
     server.request("POST", &path).token(&who.token).body(Some("text/plain"), &then.to_string()).send().expect(415);
+}
+
+#[test]
+fn a_members_record_holds_the_sessions_at_which_they_were_expected_and_no_others() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    fill(&world);
+    plan_at(server, &led.lead, &led.id, server.db.clock.now().plus_days(7), 60);
+    let joined = world::member(server, &led.lead, &led.id, "Led Nina");
+    let take = |member: &str, purpose: &str| {
+        take_out(server, &led.lead, led, member, &json!({"purpose": purpose})).expect(200)
+    };
+    for purpose in ["individual", "treatment"] {
+        let body = take(&led.member.id, purpose);
+        assert_eq!(rows(&body, "sessions").len(), 1, "{body}");
+        let session = &rows(&body, "sessions")[0];
+        assert_eq!((&session["title"], &session["minutes"]), (&json!("Session"), &json!(60)));
+        let techniques: Vec<&Value> = rows(&body, "agenda").iter().map(|item| &item["technique"]).collect();
+        assert_eq!(techniques, ["thought-record", "closing-round"]);
+        assert!(rows(&body, "agenda").iter().all(|item| item["session"] == session["session"]), "{body}");
+        let homework = rows(&body, "homework").iter().find(|row| row["session"].is_string()).expect("of the session");
+        assert_eq!(homework["session"], session["session"]);
+        assert_eq!(rows(&body, "session_records"), &Vec::<Value>::new());
+        // Who came later, or had gone, was not expected.
+        for other in [&joined.id, &led.former_member.id] {
+            let body = take(other, purpose);
+            assert_eq!((rows(&body, "sessions").len(), rows(&body, "agenda").len()), (0, 0), "{body}");
+        }
+    }
+    for format in ["csv", "html"] {
+        let body = json!({"purpose": "individual", "format": format, "parts": ["sessions"]});
+        let answer = take_out(server, &led.lead, led, &led.member.id, &body);
+        assert!(answer.status == 200 && answer.text.contains("Session"), "{}", answer.text);
+    }
+    // When somebody was expected is theirs: it is accounted for.
+    let body = json!({"purpose": "court", "recipient": "County court", "format": "csv", "parts": ["sessions"]});
+    assert_eq!(take_out(server, &led.lead, led, &led.member.id, &body).status, 200);
+    assert_eq!(accounted_for(&world).len(), 1);
+}
+
+/// Words in a page that are an id or a moment to the millisecond.
+fn unreadable(page: &str) -> Vec<&str> {
+    let words = page.split(|letter: char| !letter.is_ascii_alphanumeric() && !"-:.".contains(letter));
+    let is_id = |word: &str| word.len() == 36 && word.parse::<Id>().is_ok();
+    let is_moment = |word: &str| word.len() > 10 && word.parse::<jiff::Timestamp>().is_ok();
+    words.filter(|word| is_id(word) || is_moment(word)).collect()
+}
+
+#[test]
+fn a_page_to_print_has_no_ids_no_codes_and_no_seconds() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    fill(&world);
+    let answers: Vec<(&str, i32)> = nine(2).into_iter().map(|(item, _)| (item, 2)).collect();
+    server.post(&led.member.person, &led.path("/questionnaire-responses"), &response(&answers)).expect(201);
+    let group = literal(&server.location, &led.id);
+    tamper(&server.location, &format!("UPDATE groups SET zone = 'Asia/Tokyo' WHERE id = {group}"));
+    let path = led.path(&format!("/members/{}/exports", led.member.id));
+    let session = &rows(&server.post(&led.lead, &path, &with_format("json")).expect(200), "sessions")[0].clone();
+    let starts_at: Moment = serde_json::from_value(session["starts_at"].clone()).expect("a moment");
+    let in_zone = |zone: &str| {
+        let zone = jiff::tz::TimeZone::get(zone).expect("a zone");
+        starts_at.timestamp().to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string()
+    };
+    let of_member = server.post(&led.lead, &path, &with_format("html")).text;
+    let of_group = server.post(&led.lead, &led.path("/exports"), &with_format("html")).text;
+    let own = server.request("GET", "/v1/account/export").token(&led.member.person.token);
+    let own = own.header("accept", "text/html").send().text;
+    for page in [&of_member, &of_group, &own] {
+        assert_eq!(unreadable(page), Vec::<&str>::new(), "{page}");
+        for code in ["moderately_severe", "in_person", "therapist_led", "closing-round", "phq-9.1", "<td>true", ".0<"] {
+            assert!(!page.contains(code), "{code} in {page}");
+        }
+        for words in ["moderately severe", "More than half the days", "Go to the market.", "(PHQ-9)"] {
+            assert!(page.contains(words), "{words} is not in {page}");
+        }
+        let mut headings: Vec<&str> = page.split("<h2>").skip(1).filter_map(|rest| rest.split('<').next()).collect();
+        let place = |name: &str| headings.iter().position(|heading| *heading == name).expect("a part");
+        assert!(place("Measures") < place("Answers"), "{headings:?}");
+        assert!(!headings.contains(&"Progress entries"), "an empty part: {headings:?}");
+        let all = headings.len();
+        headings.sort_unstable();
+        headings.dedup();
+        assert_eq!(headings.len(), all, "{headings:?}");
+        assert!(page.contains("overflow-wrap:normal") && page.contains("@page wide{size:A4 landscape"), "{page}");
+    }
+    for page in [&of_member, &of_group] {
+        assert!(page.contains(&in_zone("Asia/Tokyo")) && page.contains("<dd>Asia/Tokyo</dd>"), "{page}");
+        assert!(page.contains(&format!("{}, Session", in_zone("Asia/Tokyo"))), "{page}");
+    }
+    assert!(own.contains(&in_zone("UTC")) && own.contains("Led group"), "{own}");
+    // Whose a row is, is said where there are several.
+    assert!(of_group.contains("<td>Led Noor</td>") && !of_member.contains("<td>Led Noor</td>"), "{of_group}");
+}
+
+#[test]
+fn nobody_takes_a_bundle_for_the_whole_record() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let path = led.path("/questionnaire-responses");
+    let answers: Vec<(&str, i32)> = nine(2).into_iter().map(|(item, _)| (item, 2)).collect();
+    server.post(&led.member.person, &path, &response(&answers)).expect(201);
+    server.post(&led.member.person, &path, &response(&nine(0)[6..])).expect(201);
+    let bundle = take_out(server, &led.lead, led, &led.member.id, &with_format("fhir")).expect(200);
+    assert_eq!(fhir_rules::faults_of_bundle(&bundle), Vec::<String>::new());
+    let said = text(&bundle["meta"]["tag"][0]["display"]);
+    for part in ["Not the whole record", "goals", "homework", "entries", "risk marks", "reviews"] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let organization = format!("urn:uuid:{}", text(&resources(&bundle, "Organization")[0]["id"]));
+    let observations = resources(&bundle, "Observation");
+    assert_eq!(observations.len(), 2);
+    assert!(observations.iter().all(|seen| seen["performer"][0]["reference"] == organization), "{observations:?}");
+    let scored = observations.iter().find(|seen| !seen["valueQuantity"].is_null()).expect("a score");
+    assert_eq!(scored["interpretation"][0]["text"], "moderately severe");
+    let unscored = observations.iter().find(|seen| seen["valueQuantity"].is_null()).expect("no score");
+    assert!(text(&unscored["dataAbsentReason"]["text"]).contains("answers are missing"), "{unscored}");
+    assert!(resources(&bundle, "QuestionnaireResponse").iter().all(|response| response["status"] == "completed"));
 }

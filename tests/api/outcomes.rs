@@ -158,7 +158,8 @@ fn shares_name_whom_they_leave_out() {
 
 #[test]
 fn dropout_is_counted_by_the_rule_alone() {
-    let came = |state, statuses: &[Status]| ending(state, statuses.iter().copied(), 3);
+    let came_until = |state, statuses: &[Status], held_since| ending(state, statuses.iter().copied(), held_since, 3);
+    let came = |state, statuses: &[Status]| came_until(state, statuses, 0);
     use members::State::*;
     assert_eq!(came(Active, &[Attended, NoShow, NoShow]), Ending::Present);
     assert_eq!(came(Active, &[Attended, NoShow, Excused, NoShow]), Ending::DroppedOut);
@@ -170,6 +171,14 @@ fn dropout_is_counted_by_the_rule_alone() {
     assert_eq!(came(Left, &[Attended]), Ending::Left);
     assert_eq!(came(Left, &[Attended, NoShow, NoShow, NoShow]), Ending::DroppedOut);
     assert_eq!(came(Removed, &[Attended]), Ending::Left);
+    // Who goes early does not come either: sessions that others had count on.
+    for gone in [Left, Removed] {
+        assert_eq!(came_until(gone, &[Attended], 2), Ending::Left);
+        assert_eq!(came_until(gone, &[Attended], 3), Ending::DroppedOut);
+        assert_eq!(came_until(gone, &[Attended, Excused], 2), Ending::DroppedOut);
+    }
+    assert_eq!(came_until(Completed, &[Attended], 9), Ending::Planned);
+    assert_eq!(came_until(Active, &[Attended, NoShow], 9), Ending::Present, "nobody expected them there");
     assert_eq!(Ending::ALL.iter().position(|ending| *ending == Ending::Left), Some(Ending::Left as usize));
 }
 

@@ -412,6 +412,15 @@ fn a_risk_mark_puts_its_member_first_until_it_is_closed() {
     assert_eq!(members_of(&prepared), [&two.id, &one.id]);
     let row = of(&prepared, &two.id);
     assert_eq!((&row["open_risks"], marks(row)[0]), (&json!(1), "risk"));
+    let now = server.db.clock.now();
+    let minute = |at: Moment| at.timestamp().strftime("%Y-%m-%d %H:%M").to_string();
+    let day = now.day_in("UTC");
+    let because = |marked: &Value| text(&marked["marks"][0]["because"]);
+    let raised = format!(
+        "1 risk mark is open: Patient Health Questionnaire-9 (PHQ-9) of {day}, positive, not yet acknowledged, wanted by {}.",
+        minute(now.plus_days(1))
+    );
+    assert_eq!((because(row), &row["marks"][0]["instrument"]), (raised, &json!("phq-9")));
     assert_eq!(of(&prepared, &one.id)["open_risks"], 0);
     assert_eq!(marks(of(&prepared, &one.id)), ["deteriorated"]);
 
@@ -423,8 +432,32 @@ fn a_risk_mark_puts_its_member_first_until_it_is_closed() {
         server.change(&lead, "POST", &format!("{path}/{what}"), &version, body).expect(200)
     };
     act("acknowledgement", &json!({}));
-    assert_eq!(members_of(&prepare(&world, &lead, &next)), [&two.id, &one.id], "seen is not yet settled");
+    let prepared = prepare(&world, &lead, &next);
+    assert_eq!(members_of(&prepared), [&two.id, &one.id], "seen is not yet settled");
+    let seen = because(of(&prepared, &two.id));
+    assert!(seen.ends_with(&format!("positive, not yet assessed, wanted by {}.", minute(now.plus_days(3)))), "{seen}");
+    // A second one, which is more urgent; later on it is late.
+    take(&world, &lead, &two.id, "phq-9", &json!({"phq-9.1": 0, "phq-9.9": null}));
+    let both = because(of(&prepare(&world, &lead, &next), &two.id));
+    assert!(both.starts_with("2 risk marks are open, the most urgent: Patient Health Questionnaire-9"), "{both}");
+    assert!(both.contains(", declined, not yet acknowledged, wanted by "), "{both}");
+    let second = server.get(&lead, &led.path("/risks?state=raised")).expect(200)["items"][0].clone();
+    server.db.clock.shift(24 * 60 * 60 * 1000);
+    let late = because(of(&prepare(&world, &lead, &next), &two.id));
+    assert!(late.contains("not yet acknowledged, overdue since "), "{late}");
+    let other = led.path(&format!("/risks/{}", text(&second["id"])));
+    for (what, body) in [
+        ("acknowledgement", json!({})),
+        ("assessment", json!({"note": "Did not want to say."})),
+        ("closing", json!({"disposition": "no_acute_risk"})),
+    ] {
+        let version = server.version(&lead, &other);
+        server.change(&lead, "POST", &format!("{other}/{what}"), &version, &body).expect(200);
+    }
     act("assessment", &json!({"note": "Spoke by telephone."}));
+    let assessed = because(of(&prepare(&world, &lead, &next), &two.id));
+    assert!(assessed.contains("assessed and not yet closed, wanted by "), "{assessed}");
+    assert!(!assessed.contains("telephone"), "{assessed}");
     act("closing", &json!({"disposition": "no_acute_risk"}));
     let prepared = prepare(&world, &lead, &next);
     assert_eq!(members_of(&prepared), [&one.id, &two.id]);
@@ -524,7 +557,7 @@ fn a_review_says_who_looked_when_and_whether_it_is_out_of_date() {
 fn a_review_is_refused_where_there_is_nothing_to_prepare() {
     let world = World::new();
     let (server, led) = (&world.server, &world.led);
-    let (one, lead) = (&led.member.id, &led.lead);
+    let (one, two, lead) = (&led.member.id, &led.second_member.id, &led.lead);
     let next = ahead(&world, lead);
     review(&world, lead, &next, &json!({"members": []})).refuses("/members");
     review(&world, lead, &next, &json!({"members": [one, one]})).refuses("/members/1");
@@ -533,7 +566,14 @@ fn a_review_is_refused_where_there_is_nothing_to_prepare() {
     assert_eq!(foreign.text, review(&world, lead, &next, &json!({"members": [nobody]})).text);
     foreign.refuses("/members/0");
     let tomorrow = server.db.clock.now().plus_days(1);
-    review(&world, lead, &next, &json!({"members": [one], "as_of": tomorrow})).refuses("/as_of");
+    let day = 24 * 60 * 60 * 1000;
+    let now = server.db.clock.now();
+    let long_ago = [Moment(now.0 - day - 1_000), now.plus_days(-2_300)];
+    for as_of in [tomorrow, Moment(now.0 + 60_000)].into_iter().chain(long_ago) {
+        review(&world, lead, &next, &json!({"members": [one], "as_of": as_of})).refuses("/as_of");
+    }
+    assert_eq!(of(&prepare(&world, lead, &next), one)["review"], Value::Null);
+    review(&world, lead, &next, &json!({"members": [two], "as_of": Moment(now.0 - day + 1_000)})).expect(201);
     review(&world, lead, &next, &json!({"members": [one], "note": "Fine."})).expect(422);
     let held = hold(&world, lead, &[(one, "attended")]);
     review(&world, lead, &held, &json!({"members": [one]})).expect(409);

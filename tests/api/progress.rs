@@ -286,15 +286,42 @@ fn a_withdrawn_consent_takes_nothing_back_and_lets_nothing_in() {
     withdraw(server, led, who);
     let again = json!({"instrument": "phq-9", "answers": phq_9(3)});
     assert!(server.post(&who.person, &led.path("/measures"), &again).status >= 400);
-    // What was answered under consent stays part of the record, for both sides alike.
+    // The member keeps what was answered under consent.
     assert_eq!(scores(&own(server, &who.person, "")["series"][0]), [16.0]);
-    for (reader, path) in
-        [(&who.person, path_of(led, who)), (&led.lead, path_of(led, who)), (&led.lead, led.path("/progress"))]
-    {
-        let shown = server.get(reader, &path);
-        assert_eq!(shown.status, 200);
-        assert!(shown.text.contains("16.0") && !shown.text.contains("\"score\":3.0"), "{}", shown.text);
+    let theirs = server.get(&who.person, &path_of(led, who)).expect(200);
+    assert_eq!((scores(&theirs["series"][0]), &theirs["consents"]), (vec![16.0], &json!(false)));
+    for path in ["/v1/account/progress".to_owned(), path_of(led, who)] {
+        assert!(drawn(server, &who.person, &path).text.contains(": 16"), "{path}");
     }
+    // Whoever leads draws and judges nothing of it any more, and still reads the record.
+    answer(server, &led.second_member.person, led, 14, phq_9(9));
+    let mut group = server.get(&led.lead, &led.path("/progress")).expect(200);
+    let members = group["members"].take();
+    let of =
+        |member: &Member| members.as_array().unwrap().iter().find(|row| row["member"] == member.id).unwrap().clone();
+    for shown in [server.get(&led.lead, &path_of(led, who)).expect(200), of(who)] {
+        assert_eq!((&shown["consents"], &shown["series"]), (&json!(false), &json!([])), "{shown}");
+        assert!(shown["attendance"].is_array());
+    }
+    assert_eq!(
+        (of(&led.second_member)["consents"].clone(), scores(&of(&led.second_member)["series"][0])),
+        (json!(true), vec![9.0])
+    );
+    for (path, words) in [
+        (path_of(led, who), "There is no consent: nothing is made of the answers."),
+        (led.path("/progress"), "nothing is made of the answers of: Led Mira."),
+    ] {
+        let picture = drawn(server, &led.lead, &path).text;
+        assert!(picture.contains(words) && !picture.contains(": 16") && !picture.contains("no-scores"), "{picture}");
+    }
+    let record = server.get(&led.lead, &led.path(&format!("/measures?member={}", who.id))).expect(200);
+    assert_eq!(record["items"][0]["score"], 16.0);
+    // Signed again, it is in use again.
+    let agreements = server.get(&who.person, &led.path("/agreements")).expect(200);
+    let signing = led.path(&format!("/agreements/{}/signatures", agreements["items"][0]["id"].as_str().unwrap()));
+    server.post(&who.person, &signing, &json!({})).expect(201);
+    let again = server.get(&led.lead, &path_of(led, who)).expect(200);
+    assert_eq!((&again["consents"], scores(&again["series"][0])), (&json!(true), vec![16.0]));
 }
 
 #[test]
@@ -330,6 +357,12 @@ fn the_window_hides_points_and_keeps_the_baseline() {
         asked("instrument=phq-99").refuses("instrument");
         asked(&format!("since={now}&until={now}")).refuses("until");
         asked("since=yesterday").expect(400);
+        asked(&format!("since={}", now.plus_days(1))).refuses("since");
+        // What lies ahead has not happened: the year before now is shown, not a year of nothing.
+        let until = "9000-01-01T00:00:00Z";
+        let (ahead, today) = (asked(&format!("until={until}")).expect(200), asked("").expect(200));
+        assert_eq!((&ahead["from_on"], &ahead["until_on"]), (&today["from_on"], &today["until_on"]));
+        assert_eq!(ahead["series"], today["series"]);
     }
 }
 
@@ -477,7 +510,11 @@ fn the_group_shows_who_was_active_in_that_time() {
     let lately = server.get(&lead, &led.path(&format!("/progress?since={since}")));
     assert_eq!(names(&lately.expect(200)), ["Led Mira", "Led Noor"]);
     let picture = drawn(server, &server.again(&led.co_lead), &led.path("/progress")).text;
-    assert!(picture.contains("Led Mira") && picture.contains("Led Noor") && !picture.contains("Led Goran"));
+    assert!(picture.contains("Led Mira") && picture.contains("Led Noor") && !picture.contains("Led Goran,"));
+    let group = server.get(&server.again(&led.co_lead), &led.path("")).expect(200);
+    assert!(picture.contains(group["title"].as_str().expect("a title")));
+    let left: Vec<&Value> = shown["members"].as_array().unwrap().iter().map(|member| &member["has_left"]).collect();
+    assert_eq!(left, [&json!(true), &json!(false), &json!(false)]);
 }
 
 #[test]

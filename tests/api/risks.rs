@@ -58,6 +58,11 @@ fn act(server: &Server, who: &Person, mark: &str, what: &str, body: &Value) -> A
     server.change(who, method, &format!("{mark}/{what}"), &version, body)
 }
 
+/// What an assessment says.
+fn found() -> Value {
+    json!({"note": "Passive thoughts, no plan, no means."})
+}
+
 fn steps(server: &Server, who: &Person, mark: &str) -> Vec<String> {
     let read = server.get(who, mark).expect(200);
     read["steps"].as_array().expect("steps").iter().map(|step| text(&step["step"])).collect()
@@ -203,7 +208,7 @@ fn a_correction_that_makes_it_worse_is_never_lost() {
     };
     let first = led.path(&format!("/risks/{}", text(&of_declined()[0]["id"])));
     act(server, &led.lead, &first, "acknowledgement", &json!({})).expect(200);
-    act(server, &led.lead, &first, "assessment", &json!({})).expect(200);
+    act(server, &led.lead, &first, "assessment", &found()).expect(200);
     correct(server, led, &declined, json!(3)).expect(200);
     let both = of_declined();
     let states: Vec<_> = both.iter().map(|mark| (&mark["state"], &mark["risk"])).collect();
@@ -246,7 +251,7 @@ fn a_mark_takes_no_step_before_its_turn() {
     let (server, led) = (&world.server, &world.led);
     let mark = raised(server, led);
     let close = |disposition: &str| json!({"disposition": disposition});
-    for (what, body) in [("assessment", json!({})), ("closing", close("no_acute_risk"))] {
+    for (what, body) in [("assessment", found()), ("closing", close("no_acute_risk"))] {
         act(server, &led.lead, &mark, what, &body).expect(409);
     }
     let acknowledged = act(server, &led.co_lead, &mark, "acknowledgement", &json!({"note": "Seen."})).expect(200);
@@ -256,6 +261,11 @@ fn a_mark_takes_no_step_before_its_turn() {
     act(server, &led.lead, &mark, "closing", &close("safety_plan")).expect(409);
     act(server, &led.lead, &mark, "closing", &close("entered_in_error")).refuses("/disposition");
     server.db.clock.shift(HOUR);
+    // Nor is anybody assessed without a word about them.
+    for nothing in [json!({}), json!({"note": null}), json!({"note": ""}), json!({"note": " \n "})] {
+        act(server, &led.lead, &mark, "assessment", &nothing).refuses("/note");
+    }
+    assert_eq!(steps(server, &led.lead, &mark), ["raised", "acknowledged"]);
     act(server, &led.lead, &mark, "assessment", &json!({"note": "No plan, no means."})).expect(200);
     act(server, &led.lead, &mark, "closing", &close("entered_in_error")).refuses("/disposition");
     act(server, &led.lead, &mark, "closing", &close("other")).refuses("/note");
@@ -270,7 +280,7 @@ fn a_mark_takes_no_step_before_its_turn() {
     );
     for (what, body) in [
         ("acknowledgement", json!({})),
-        ("assessment", json!({})),
+        ("assessment", found()),
         ("closing", close("no_acute_risk")),
         ("owner", json!({"owner": led.co_lead.id})),
     ] {
@@ -338,7 +348,7 @@ fn a_mark_on_which_nobody_acts_is_escalated_to_the_minute() {
     server.db.clock.shift(48 * HOUR);
     assert_eq!((&read()["overdue"], accounts(&read()["asked"])), (&json!(true), both.clone()));
     // From an assessment on, two weeks until it is closed or the person assessed again.
-    let assess = || act(server, &server.again(&led.lead), &mark, "assessment", &json!({})).expect(200);
+    let assess = || act(server, &server.again(&led.lead), &mark, "assessment", &found()).expect(200);
     let assessed = assess();
     assert_eq!(assessed["due_at"], later(&assessed["steps"][2]["at"], 14 * 24 * HOUR));
     server.travel_days(14);
@@ -363,7 +373,7 @@ fn the_most_urgent_mark_comes_first_on_every_page() {
     for closed in &marks[5..] {
         server.db.clock.shift(HOUR);
         act(server, &led.lead, closed, "acknowledgement", &json!({})).expect(200);
-        act(server, &led.lead, closed, "assessment", &json!({})).expect(200);
+        act(server, &led.lead, closed, "assessment", &found()).expect(200);
         act(server, &led.lead, closed, "closing", &json!({"disposition": "no_acute_risk"})).expect(200);
     }
     let order = |query: &str| {
@@ -486,9 +496,12 @@ fn a_stand_in_stands_in_for_no_longer_than_was_said() {
     name(&led.lead, &json!({"stand_in": led.co_lead.id, "until_at": until})).expect(200);
     let covers = server.get(led.trainee.as_ref().unwrap(), &led.path("/risk-covers")).expect(200);
     assert_eq!(covers["items"].as_array().unwrap().len(), 1, "the newer takes the older one's place: {covers}");
-    // Both away: it stays with its owner.
+    // Both away, each for the other: it asks both, and neither is let go by the other's name.
     name(&led.co_lead, &json!({"stand_in": led.lead.id, "until_at": until})).expect(200);
-    assert_eq!(seen(), (None, vec![lead.clone()]));
+    assert_eq!(seen(), (None, vec![lead.clone(), co_lead]));
+    let open = list(server, &led.lead, led, "").len();
+    assert_eq!((waiting(&led.lead), waiting(&led.co_lead)), (open, open));
+    assert_eq!(waiting(led.trainee.as_ref().unwrap()), 0, "a trainee answers for nothing");
     for _ in 0..2 {
         server.request("DELETE", &own).token(&led.lead.token).send().expect(204);
     }
@@ -520,20 +533,36 @@ fn a_cover_that_covers_nothing_is_refused() {
 }
 
 #[test]
-fn somebody_answers_for_every_mark_as_long_as_somebody_leads() {
+fn no_mark_asks_only_people_who_are_away() {
     let [first, second, third, gone] = [(); 4].map(|()| Id::random());
-    let duty =
-        |covers: &[(Id, Id)]| Duty { leads: vec![first, second, third], covers: covers.iter().copied().collect() };
-    let answerable = |covers: &[(Id, Id)], owner: Option<Id>| duty(covers).answerable(owner);
-    assert_eq!(answerable(&[], Some(second)), Some(second));
-    assert_eq!(answerable(&[], None), Some(first));
-    assert_eq!(answerable(&[], Some(gone)), Some(first));
-    assert_eq!(answerable(&[(first, third)], Some(gone)), Some(third));
-    assert_eq!(answerable(&[(second, third), (third, first)], Some(second)), Some(first));
-    assert_eq!(answerable(&[(second, gone)], Some(second)), Some(second));
-    assert_eq!(answerable(&[(second, third), (third, second)], Some(second)), Some(second));
-    assert_eq!(answerable(&[(first, second), (second, third), (third, second)], Some(first)), Some(first));
-    assert_eq!(Duty::default().answerable(Some(first)), None);
+    let all = vec![first, second, third];
+    let duty = |covers: &[(Id, Id)]| Duty { leads: all.clone(), covers: covers.iter().copied().collect() };
+    // Covers, the owner, who is asked, and who stands in.
+    type Case<'a> = (&'a [(Id, Id)], Option<Id>, Vec<Id>, Option<Id>);
+    let table: [Case; 12] = [
+        (&[], Some(second), vec![second], None),
+        (&[], None, vec![first], None),
+        (&[], Some(gone), vec![first], None),
+        (&[(first, third)], Some(gone), vec![third], Some(third)),
+        (&[(first, third)], Some(second), vec![second], None),
+        // Stood in for in turn.
+        (&[(second, third), (third, first)], Some(second), vec![second, third, first], Some(first)),
+        (&[(third, first), (second, third)], Some(third), vec![first], Some(first)),
+        // Each for the other, all around, or for themselves.
+        (&[(second, third), (third, second)], Some(second), all.clone(), None),
+        (&[(first, second), (second, third), (third, second)], Some(first), all.clone(), None),
+        (&[(first, first)], Some(first), all.clone(), None),
+        // The stand-in has gone, or went while others stood in.
+        (&[(second, gone)], Some(second), all.clone(), None),
+        (&[(first, second), (second, gone)], Some(first), all.clone(), None),
+    ];
+    for (covers, owner, asked, stand_in) in table {
+        let duty = duty(covers);
+        let found = (duty.asked(owner, false), duty.stand_in(owner));
+        assert_eq!(found, (asked, stand_in), "{covers:?}, {owner:?}");
+        assert_eq!(duty.asked(owner, true), all);
+    }
+    assert_eq!(Duty::default().asked(Some(first), false), Vec::<Id>::new());
 }
 
 // Who may, and what leaves.
@@ -548,7 +577,7 @@ fn a_trainee_reads_and_acknowledges_and_nothing_else() {
     act(server, &led.lead, &mark, "assessment", &json!({"note": "For therapists alone."})).expect(200);
     let until = server.db.clock.now().plus_days(1);
     for (what, body) in [
-        ("assessment", json!({})),
+        ("assessment", found()),
         ("closing", json!({"disposition": "no_acute_risk"})),
         ("owner", json!({"owner": led.lead.id})),
     ] {
@@ -573,7 +602,7 @@ fn nobody_outside_the_groups_clinicians_meets_a_mark() {
     let mark = raised(server, led);
     let changes = [
         ("acknowledgement", json!({})),
-        ("assessment", json!({})),
+        ("assessment", found()),
         ("closing", json!({"disposition": "no_acute_risk"})),
         ("owner", json!({"owner": led.lead.id})),
     ];
@@ -628,6 +657,7 @@ fn nothing_of_a_mark_leaves_the_clinicians() {
         server.get(who, "/v1/account/access-log?limit=200").text,
         server.get(who, "/v1/account/export").text,
     ];
+    assert!(own.iter().all(|text| !text.contains("AssessRisk") && !text.contains(mark.rsplit('/').next().unwrap())));
     let officer = format!("/v1/organizations/{}/access-log?limit=200", world.organization);
     let log = server.get(&world.privacy_officer, &officer);
     assert!(log.text.contains("AssessRisk"), "{}", log.text);
@@ -643,6 +673,45 @@ fn nothing_of_a_mark_leaves_the_clinicians() {
             let is_there = bytes.windows(note.len()).any(|window| window == note.as_bytes());
             assert!(!is_there, "the note lies open in {file}");
         }
+    }
+}
+
+#[test]
+fn a_members_own_log_tells_who_looked_and_not_that_there_is_a_mark() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let mark = raised(server, led);
+    server.get(&led.co_lead, &mark).expect(200);
+    act(server, &led.co_lead, &mark, "acknowledgement", &json!({})).expect(200);
+    act(server, &led.lead, &mark, "assessment", &found()).expect(200);
+    act(server, &led.lead, &mark, "owner", &json!({"owner": led.co_lead.id})).expect(200);
+    let session = text(&crate::world::plan(server, &led.lead, &led.id)["id"]);
+    let review = led.path(&format!("/sessions/{session}/reviews"));
+    server.post(&led.lead, &review, &json!({"members": [led.member.id]})).expect(201);
+    let id = mark.rsplit('/').next().unwrap();
+    let own = |path: &str| server.get(&led.member.person, path).expect(200);
+    let shown = own("/v1/account/access-log?limit=200")["items"].clone();
+    let exported = own("/v1/account/export")["access_log"].clone();
+    for log in [&shown, &exported] {
+        let words = log.to_string();
+        for told in ["Risk", id, session.as_str()] {
+            assert!(!words.contains(told), "{told} in {words}");
+        }
+        let looks: Vec<&Value> =
+            log.as_array().unwrap().iter().filter(|entry| entry["action"] == "ReviewMember").collect();
+        for who in [&led.lead, &led.co_lead] {
+            let is_theirs = |look: &&&Value| look["account"] == who.id.to_string() && look["member"] == led.member.id;
+            let look = looks.iter().find(is_theirs).expect("who looked");
+            assert!(look["at"].is_string() && look["name"] == who.name && look["record"].is_null(), "{look}");
+        }
+        assert!(looks.iter().all(|look| look["record"].is_null()), "{words}");
+    }
+    // The privacy officer reads what was done, and on which mark.
+    let officer = format!("/v1/organizations/{}/access-log?limit=200", world.organization);
+    let exact = server.get(&world.privacy_officer, &officer).expect(200);
+    for action in ["ReadRisks", "AcknowledgeRisk", "AssessRisk", "AssignRisk"] {
+        let is_exact = |entry: &&Value| entry["action"] == action && entry["record"] == id;
+        assert!(exact["items"].as_array().unwrap().iter().any(|entry| is_exact(&entry)), "{action} in {exact}");
     }
 }
 

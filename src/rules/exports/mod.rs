@@ -33,7 +33,7 @@ use crate::{
 };
 
 pub(crate) use report::escaped;
-pub use report::{Heading, report};
+pub use report::{Heading, Names, report};
 
 words! {
     /// Why a record is taken out. `individual` gives the member what is theirs; those from `required_by_law` on are the
@@ -130,8 +130,8 @@ words! {
         SessionRecords = "session_records",
         Attendances = "attendances",
         Measures = "measures",
-        Answers = "answers",
         Subscales = "subscales",
+        Answers = "answers",
         ProgressEntries = "progress_entries",
         Goals = "goals",
         GoalWordings = "goal_wordings",
@@ -144,9 +144,15 @@ words! {
 }
 
 impl Part {
-    /// Whether it is about a group's sessions and not about a member.
-    pub fn is_of_group(self) -> bool {
-        matches!(self, Part::Sessions | Part::Agenda | Part::SessionRecords)
+    /// Whether it is what the whole group went through, so that it stands in no single member's record.
+    fn is_of_group(self) -> bool {
+        self == Part::SessionRecords
+    }
+
+    /// Whether it says when a group met and what was planned, and nothing of anybody. In one member's record it says when
+    /// they were expected.
+    fn is_plan(self) -> bool {
+        matches!(self, Part::Sessions | Part::Agenda)
     }
 
     /// Whether those who lead the group read it, and the member does not: it stands in no copy that is the member's own.
@@ -154,7 +160,7 @@ impl Part {
         matches!(self, Part::Risks | Part::RiskSteps | Part::Reviews)
     }
 
-    /// Whether a FHIR bundle holds it. Answers and subscales stand in the measures' resources.
+    /// Whether a FHIR bundle holds it. Answers stand in the measures' resources; subscales have no code that others know.
     fn has_fhir(self) -> bool {
         matches!(self, Part::Members | Part::Memberships | Part::Signatures | Part::Attendances | Part::Measures)
     }
@@ -173,6 +179,11 @@ pub struct Wanted<'a> {
     pub part_2: bool,
     pub whole_group: bool,
 }
+
+/// Days for which a disclosure may be withheld from the member. A request in writing has to say a time (45 CFR
+/// 164.528(a)(2)(i)) and no number is named for it: a year is the longest that is taken here. An oral one holds for 30
+/// days (164.528(a)(2)(ii)(C)).
+pub const LONGEST_WITHHELD: i64 = 366;
 
 /// Refuses an export that is not said well enough to be made, or to be accounted for.
 pub fn check(wanted: &Wanted, now: Moment) -> Result<(), Refusal> {
@@ -205,15 +216,33 @@ pub fn check(wanted: &Wanted, now: Moment) -> Result<(), Refusal> {
             ));
         }
         Some(until) if until <= now => return Err(Refusal::field("/withheld_until", "is over already")),
+        Some(until) if until > now.plus_days(LONGEST_WITHHELD) => {
+            return Err(Refusal::field(
+                "/withheld_until",
+                format!("is more than {LONGEST_WITHHELD} days ahead: the agency says for how long, and can ask again"),
+            ));
+        }
         _ => {}
     }
     check_parts(wanted)
 }
 
-/// Whether members stand in what is taken out. A table of a group's sessions, or of what columns mean, is about none of
-/// them; every other form says whose record it is.
-pub fn is_about_members(form: Form, parts: &[Part]) -> bool {
-    form != Form::Csv || parts.iter().any(|part| *part != Part::Columns && !part.is_of_group())
+/// Whether what is taken out is about members. A table of what columns mean, or of when a whole group met, is about none
+/// of them. Every other form says whose record it is, and the record of a session tells what its members went through,
+/// though it names none of them.
+pub fn is_about_members(wanted: &Wanted) -> bool {
+    let is_about_nobody = |part: &Part| *part == Part::Columns || (wanted.whole_group && part.is_plan());
+    wanted.form != Form::Csv || !wanted.parts.iter().all(is_about_nobody)
+}
+
+/// What goes out, by name, as the accounting keeps it: all that the form can hold, where nothing was named.
+pub fn parts_that_go(wanted: &Wanted) -> Vec<Part> {
+    let is_wanted = |part: Part| match wanted.parts {
+        [] => why_not(wanted, part).is_none(),
+        named => named.contains(&part),
+    };
+    let goes_along = |part: Part| wanted.form == Form::Fhir && part == Part::Answers && is_wanted(Part::Measures);
+    Part::ALL.iter().copied().filter(|part| is_wanted(*part) || goes_along(*part)).collect()
 }
 
 /// Refuses to take out the record of somebody who has withdrawn their consent, for what rests on it.
@@ -228,22 +257,28 @@ fn check_parts(wanted: &Wanted) -> Result<(), Refusal> {
     if wanted.form == Form::Csv && wanted.parts.len() != 1 {
         return Err(Refusal::field("/parts", "CSV is one table: name one part"));
     }
-    for (index, part) in wanted.parts.iter().enumerate() {
-        let refuse = |detail: &str| Err(Refusal::field(format!("/parts/{index}"), detail));
-        if *part == Part::Columns && wanted.form != Form::Csv {
-            return refuse("is a table of its own in CSV alone");
-        }
-        if part.is_of_group() && !wanted.whole_group {
-            return refuse("is the group's and not a member's");
-        }
-        if part.is_of_leads() && wanted.purpose == Purpose::Individual {
-            return refuse("is read by those who lead the group, and not by the member");
-        }
-        if wanted.form == Form::Fhir && !part.has_fhir() {
-            return refuse("has no place in the bundle: take another form");
-        }
+    let refused = |(index, part): (usize, &Part)| Some((index, why_not(wanted, *part)?));
+    match wanted.parts.iter().enumerate().find_map(refused) {
+        Some((index, why)) => Err(Refusal::field(format!("/parts/{index}"), why)),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// Why a part cannot go out as it is wanted.
+fn why_not(wanted: &Wanted, part: Part) -> Option<&'static str> {
+    if part == Part::Columns && wanted.form != Form::Csv {
+        return Some("is a table of its own in CSV alone");
+    }
+    if part.is_of_group() && !wanted.whole_group {
+        return Some("is the group's and not a member's");
+    }
+    if part.is_of_leads() && wanted.purpose == Purpose::Individual {
+        return Some("is read by those who lead the group, and not by the member");
+    }
+    if wanted.form == Form::Fhir && !part.has_fhir() {
+        return Some("has no place in the bundle: take another form");
+    }
+    None
 }
 
 /// What must go with records of substance-use treatment (42 CFR 2.32).
@@ -329,7 +364,7 @@ rows! {
         pub withdrawn_at: Option<Moment>,
     }
 
-    /// A session of the group.
+    /// A session of the group; in one member's record, one at which they were expected.
     pub struct SessionRow {
         /// The id of the session; other rows name it.
         pub session: Id,
@@ -365,7 +400,7 @@ rows! {
         pub delivered_minutes: Option<i32>,
     }
 
-    /// The signed record of a session, which names no member.
+    /// The signed record of a session. It tells what the group went through and by rule names no member, so that it is not left out when one withdraws their consent; where it goes out, that is accounted for to every member.
     pub struct SessionRecordRow {
         /// The session.
         pub session: Id,
@@ -652,6 +687,9 @@ pub struct GroupOfRecord {
     pub organization_id: Id,
     /// Substance-use records under 42 CFR part 2.
     pub part_2: bool,
+    /// Where the group meets (IANA): the zone of the times on a page to print.
+    #[serde(skip)]
+    pub zone: String,
 }
 
 /// The rows of one member's record, or of all those of a group.
@@ -665,8 +703,8 @@ pub struct Record {
     pub session_records: Vec<SessionRecordRow>,
     pub attendances: Vec<AttendanceRow>,
     pub measures: Vec<MeasureRow>,
-    pub answers: Vec<AnswerRow>,
     pub subscales: Vec<SubscaleRow>,
+    pub answers: Vec<AnswerRow>,
     pub progress_entries: Vec<EntryRow>,
     #[serde(flatten)]
     pub worked_on: WorkedOn,
@@ -735,8 +773,8 @@ impl Record {
             Part::SessionRecords => Table::of(part, &self.session_records),
             Part::Attendances => Table::of(part, &self.attendances),
             Part::Measures => Table::of(part, &self.measures),
-            Part::Answers => Table::of(part, &self.answers),
             Part::Subscales => Table::of(part, &self.subscales),
+            Part::Answers => Table::of(part, &self.answers),
             Part::ProgressEntries => Table::of(part, &self.progress_entries),
             Part::Goals => Table::of(part, &self.worked_on.goals),
             Part::GoalWordings => Table::of(part, &self.worked_on.goal_wordings),

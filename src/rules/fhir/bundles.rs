@@ -44,9 +44,13 @@ fn derived(kind: &str, id: Id) -> Id {
     Id(Builder::from_custom_bytes(bytes).into_uuid())
 }
 
+/// What a reader has to know before they take the bundle for everything.
+const NOT_THE_WHOLE: &str = "Not the whole record: goals, homework, progress entries, sessions, subscales, risk marks \
+                             and reviews have no place in this bundle.";
+
 /// The bundle: for each group an Organization, a Group, and for each member a Patient with what was recorded; at the end
 /// a Provenance that says who put it together, when and what for. Members are named by the ids of their memberships: no
-/// account stands in it, and the same person in two groups is two patients.
+/// account stands in it, and the same person in two groups is two patients. A tag says that it is not the whole record.
 pub fn bundle(taken: &Taken) -> Value {
     let mut resources: Vec<(Id, Value)> = Vec::new();
     for group in taken.groups {
@@ -67,7 +71,10 @@ pub fn bundle(taken: &Taken) -> Value {
     }
     without_nothing(json!({
         "resourceType": "Bundle",
-        "meta": {"security": security},
+        "meta": {
+            "security": security,
+            "tag": [{"system": "urn:circlekeeper:scope", "code": "not-the-whole-record", "display": NOT_THE_WHOLE}],
+        },
         "type": "collection",
         "timestamp": taken.at,
         "entry": entries,
@@ -134,7 +141,7 @@ fn add_group(resources: &mut Vec<(Id, Value)>, taken: &Taken, group: &GroupOfRec
     }
     for row in record.measures.iter().filter(|row| is_here(row.member)) {
         let met = record.attendances.iter().find(|met| Some(met.session) == row.session && met.member == row.member);
-        add_measure(resources, record, row, met.map(|met| derived("Encounter", met.id)));
+        add_measure(resources, record, row, met.map(|met| derived("Encounter", met.id)), organization);
     }
     for row in record.signatures.iter().filter(|row| is_here(row.member)) {
         resources.push(consent(row, organization));
@@ -175,7 +182,13 @@ fn encounter(row: &AttendanceRow, organization: Id) -> (Id, Value) {
     (id, shown)
 }
 
-fn add_measure(resources: &mut Vec<(Id, Value)>, record: &Record, row: &MeasureRow, encounter: Option<Id>) {
+fn add_measure(
+    resources: &mut Vec<(Id, Value)>,
+    record: &Record,
+    row: &MeasureRow,
+    encounter: Option<Id>,
+    organization: Id,
+) {
     let given = record.answers.iter().filter(|answer| answer.measure == row.measure);
     let answers = Answers(given.map(|answer| (answer.item.clone(), answer.value)).collect());
     let response = questionnaire_response(&Administration {
@@ -197,7 +210,7 @@ fn add_measure(resources: &mut Vec<(Id, Value)>, record: &Record, row: &MeasureR
     let id = derived("Observation", row.measure);
     let absent = row.score.is_none().then(|| {
         let mut reason = concept("http://terminology.hl7.org/CodeSystem/data-absent-reason", "unknown");
-        reason["text"] = json!(row.no_score.as_deref().unwrap_or("no_score").replace('_', " "));
+        reason["text"] = json!(in_words(row.no_score.as_deref()));
         reason
     });
     resources.push((
@@ -212,15 +225,26 @@ fn add_measure(resources: &mut Vec<(Id, Value)>, record: &Record, row: &MeasureR
             "encounter": encounter.map(reference),
             "effectiveDateTime": row.taken_at,
             "issued": row.recorded_at,
+            "performer": [reference(organization)],
             "valueQuantity": row.score.map(|score| json!({
                 "value": score, "unit": "{score}", "system": "http://unitsofmeasure.org", "code": "{score}"
             })),
             "dataAbsentReason": absent,
-            "interpretation": row.band.iter().map(|band| json!({"text": band})).collect::<Vec<_>>(),
+            "interpretation": row.band.iter().map(|band| json!({"text": band.replace('_', " ")})).collect::<Vec<_>>(),
             "note": row.prorated.then(|| json!([{"text": "Prorated: answers were missing."}])),
             "derivedFrom": [reference(row.measure)],
         }),
     ));
+}
+
+/// Why there is no score.
+fn in_words(no_score: Option<&str>) -> &'static str {
+    match no_score {
+        Some("too_many_missing") => "More answers are missing than the instrument allows for a score.",
+        Some("gate_unanswered") => "The question that decides whether the others are asked has no answer.",
+        Some("no_total") => "The instrument has no total score: it is read by its subscales.",
+        _ => "There is no score.",
+    }
 }
 
 fn consent(row: &SignatureRow, organization: Id) -> (Id, Value) {

@@ -125,7 +125,8 @@ pub struct Administration<'a> {
 }
 
 /// A measure as a FHIR R4 QuestionnaireResponse. A declined item stands without an answer and with the reason; an item
-/// that was never answered does not stand there.
+/// that was never answered does not stand there. Where answers are missing the status stays `completed`: what is there is
+/// definitive, and no answer is still expected, which `in-progress` would say, or was broken off, which `stopped` would.
 pub fn questionnaire_response(measure: &Administration) -> Value {
     // The texts of the repository alone: what a deployment's licence supplies stays with that deployment.
     let known = Registry::built_in().find(measure.instrument, measure.instrument_version);

@@ -30,6 +30,8 @@ pub struct Taken {
 #[derive(Clone, Copy, Debug)]
 pub struct Visit {
     pub session: Id,
+    /// When the session began, as planned.
+    pub starts_at: Moment,
     pub status: Status,
     /// That the person was there.
     pub minutes: i32,
@@ -45,6 +47,9 @@ pub struct Course {
     pub taken: Vec<Taken>,
     /// In order of time.
     pub visits: Vec<Visit>,
+    /// Sessions that were held since the membership is what it is now, and since they came last, with no attendance of
+    /// theirs: of somebody who has gone, those that went on without them.
+    pub held_since: usize,
 }
 
 /// How often people came, of the sessions at which their attendance was recorded.
@@ -116,7 +121,8 @@ impl<'a> Figures<'a> {
 
     pub fn add(&mut self, course: &Course) {
         self.members += 1;
-        let ending = ending(course.state, course.visits.iter().map(|visit| visit.status), self.misses);
+        let statuses = course.visits.iter().map(|visit| visit.status);
+        let ending = ending(course.state, statuses, course.held_since, self.misses);
         self.endings[ending as usize] += 1;
         for visit in &course.visits {
             self.presences.by_status[visit.status as usize] += 1;

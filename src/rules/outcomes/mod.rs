@@ -23,7 +23,7 @@ words! {
         Present = "present",
         /// Completed, transferred or discharged: agreed on.
         Planned = "planned",
-        /// No attendance in the last k held sessions, without a planned ending.
+        /// No attendance in the last k held sessions, those after they went included, without a planned ending.
         DroppedOut = "dropped_out",
         /// Left or was removed, before the rule would have counted it as a dropout.
         Left = "left",
@@ -31,19 +31,29 @@ words! {
 }
 
 /// Dropout by rule. `state` is where the membership stands; `attended` says of each held session at which the person
-/// was expected whether they were there, in order of time, cancelled sessions left out; `misses` is the rule's k, from 1.
+/// was expected whether they were there, in order of time, cancelled sessions left out; `held_since` is how many were held
+/// after they left or were removed; `misses` is the rule's k, from 1.
 ///
-/// An excused absence is an absence here: k sessions without coming are k sessions without treatment.
-pub fn ending(state: members::State, attended: impl DoubleEndedIterator<Item = Status>, misses: u16) -> Ending {
+/// An excused absence is an absence here: k sessions without coming are k sessions without treatment. So is a session to
+/// which somebody did not come because they had gone: who goes early, agreed with nobody, is the dropout that the rule is
+/// about.
+pub fn ending(
+    state: members::State,
+    attended: impl DoubleEndedIterator<Item = Status>,
+    held_since: usize,
+    misses: u16,
+) -> Ending {
     use members::State;
     if matches!(state, State::Completed | State::Transferred | State::Discharged) {
         return Ending::Planned;
     }
-    let k = usize::from(misses.max(1));
-    if attended.rev().take_while(|status| !status.was_there()).take(k).count() == k {
+    let has_gone = matches!(state, State::Left | State::Removed);
+    let missed =
+        attended.rev().take_while(|status| !status.was_there()).count() + if has_gone { held_since } else { 0 };
+    if missed >= usize::from(misses.max(1)) {
         return Ending::DroppedOut;
     }
-    if matches!(state, State::Left | State::Removed) { Ending::Left } else { Ending::Present }
+    if has_gone { Ending::Left } else { Ending::Present }
 }
 
 /// What is known of one member for a report on one instrument, by one parameter set.

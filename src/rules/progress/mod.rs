@@ -307,8 +307,8 @@ pub fn first_session_until(attendance: &[Attendance]) -> Option<Moment> {
     attended.map(|place| place.held).min_by_key(|held| held.starts_at).map(|held| held.until)
 }
 
-/// What somebody received of each technique, from what was delivered in these sessions. A session of which nothing is
-/// recorded of them counts for nothing: missing is no absence.
+/// What somebody received of each technique, from what was delivered in these sessions, counted by the share of each
+/// that they were there. A session of which nothing is recorded of them counts for nothing: missing is no absence.
 pub fn dose<'a>(attendance: &[Attendance], delivered: &HashMap<Id, Vec<Item<'a>>>) -> Dose<'a> {
     let mut dose = Dose::default();
     for place in attendance.iter().flat_map(|attendance| &attendance.places) {

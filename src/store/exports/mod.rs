@@ -34,7 +34,7 @@ use crate::{
         groups::Format,
         instruments::Answers,
         measures::Respondent,
-        members::State,
+        members::{Interval, State, roster},
         notes::State as NoteState,
         sessions::{Delivered, State as SessionState},
     },
@@ -43,10 +43,10 @@ use crate::{
 
 pub use goals::list_own_work;
 
-type GroupRow = (Id, String, Kind, String, Id, bool);
+type GroupRow = (Id, String, Kind, String, Id, bool, String);
 
-fn group((id, title, kind, organization, organization_id, part_2): GroupRow) -> GroupOfRecord {
-    GroupOfRecord { id, title, kind, organization, organization_id, part_2 }
+fn group((id, title, kind, organization, organization_id, part_2, zone): GroupRow) -> GroupOfRecord {
+    GroupOfRecord { id, title, kind, organization, organization_id, part_2, zone }
 }
 
 /// The group in which the permit holds.
@@ -63,12 +63,20 @@ fn list_groups<A: Act>(
         .inner_join(organizations::table.on(organizations::id.eq(groups::organization_id)))
         .filter(groups::id.eq_any(ids))
         .order(groups::id)
-        .select((groups::id, groups::title, groups::kind, organizations::name, groups::organization_id, groups::part_2))
+        .select((
+            groups::id,
+            groups::title,
+            groups::kind,
+            organizations::name,
+            groups::organization_id,
+            groups::part_2,
+            groups::zone,
+        ))
         .load(connection.with(permit))?;
     Ok(rows.into_iter().map(group).collect())
 }
 
-/// One member's record. `as_member` leaves out what the member themselves does not read: entries that were not released
+/// One member's record, with the sessions at which they were expected. `as_member` leaves out what the member themselves does not read: entries that were not released
 /// to them, homework that was taken back, risk marks and reviews.
 pub fn find_member(
     connection: &mut Connection,
@@ -81,7 +89,31 @@ pub fn find_member(
     if !as_member {
         risks::add_what_leads_read(connection, permit, &mut record)?;
     }
+    add_own_sessions(connection, permit, &mut record)?;
     Ok(record)
+}
+
+/// Adds the sessions that have begun and at which the one member of the record was expected, with what was planned.
+fn add_own_sessions(
+    connection: &mut Connection,
+    permit: &Permit<act::ExportMemberRecord>,
+    record: &mut Record,
+) -> Result<(), Problem> {
+    let now = connection.now;
+    let stay = |row: &MembershipRow| Interval {
+        member: row.member,
+        state: row.state,
+        from_at: row.from_at,
+        until_at: row.until_at,
+    };
+    let stays: Vec<Interval> = record.memberships.iter().map(stay).collect();
+    let is_recorded = |session: Id| record.attendances.iter().any(|row| row.session == session);
+    let mut sessions = list_sessions(connection, permit)?;
+    sessions
+        .retain(|row| row.starts_at <= now && (is_recorded(row.session) || !roster(&stays, row.starts_at).is_empty()));
+    record.agenda = list_agenda(connection, permit, &sessions)?;
+    record.sessions = sessions;
+    Ok(())
 }
 
 /// Whether a member has withdrawn their consent, and not signed again.
@@ -94,13 +126,14 @@ pub fn is_withdrawn(
     Ok(!kept_agreements::list_withdrawn(connection, permit, &[member])?.is_empty())
 }
 
-/// The records of everybody who is or was a member of the group, with its sessions; and how many were left out, because
-/// they have withdrawn their consent and what is done rests on it.
+/// The records of everybody who is or was a member of the group, with its sessions; and who was left out, because they
+/// have withdrawn their consent and what is done rests on it. The records of the sessions stand there all the same: they
+/// tell what the group went through, and by rule name nobody.
 pub fn find_whole_group(
     connection: &mut Connection,
     permit: &Permit<act::ExportGroupRecord>,
     rests_on_consent: bool,
-) -> Result<(Record, usize), Problem> {
+) -> Result<(Record, Vec<Id>), Problem> {
     concerns(connection, permit, None, None);
     let mut all: Vec<Id> = members::table
         .filter(members::group_id.eq(permit.group()))
@@ -117,7 +150,7 @@ pub fn find_whole_group(
     record.sessions = list_sessions(connection, permit)?;
     record.agenda = list_agenda(connection, permit, &record.sessions)?;
     record.session_records = list_session_records(connection, permit, &record.sessions)?;
-    Ok((record, left_out.len()))
+    Ok((record, left_out))
 }
 
 /// What therapist-led groups keep of somebody.
@@ -409,9 +442,7 @@ fn list_entries<A: Act>(
         .collect()
 }
 
-type ReadsGroup = Permit<act::ExportGroupRecord>;
-
-fn list_sessions(connection: &mut Connection, permit: &ReadsGroup) -> Result<Vec<SessionRow>, Problem> {
+fn list_sessions<A: area::Group>(connection: &mut Connection, permit: &Permit<A>) -> Result<Vec<SessionRow>, Problem> {
     type Row = (Id, Option<String>, SessionState, Format, Moment, i32, Option<Moment>, Option<Moment>);
     let rows: Vec<Row> = sessions::table
         .filter(sessions::group_id.eq(permit.group()))
@@ -442,7 +473,11 @@ fn list_sessions(connection: &mut Connection, permit: &ReadsGroup) -> Result<Vec
         .collect())
 }
 
-fn list_agenda(connection: &mut Connection, permit: &ReadsGroup, of: &[SessionRow]) -> Result<Vec<AgendaRow>, Problem> {
+fn list_agenda<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    of: &[SessionRow],
+) -> Result<Vec<AgendaRow>, Problem> {
     type Row = (Id, i32, String, i32, Option<(Delivered, i32)>);
     if of.is_empty() {
         return Ok(Vec::new());
@@ -476,7 +511,7 @@ fn list_agenda(connection: &mut Connection, permit: &ReadsGroup, of: &[SessionRo
 
 fn list_session_records(
     connection: &mut Connection,
-    permit: &ReadsGroup,
+    permit: &Permit<act::ExportGroupRecord>,
     of: &[SessionRow],
 ) -> Result<Vec<SessionRecordRow>, Problem> {
     if of.is_empty() {
