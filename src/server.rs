@@ -261,6 +261,9 @@ async fn declared(
     request: ServiceRequest,
     next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if request.query_string().is_empty() {
+        return Ok(next.call(request).await?.map_into_boxed_body());
+    }
     let of_path = request.app_data::<Data<Api>>().zip(request.match_pattern());
     let taken = of_path.and_then(|(api, path)| {
         let taken = api.queries(&path, request.method())?;
@@ -288,9 +291,10 @@ async fn acceptable(
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let takes = |media: &str| weight(accept, media).0 > 0;
     let of_path = request.app_data::<Data<Api>>().zip(request.match_pattern());
-    let answers = of_path.as_ref().is_some_and(|(api, path)| api.answers_as(path, takes));
+    let answers = || of_path.as_ref().is_some_and(|(api, path)| api.answers_as(path, takes));
+    let is_refused = request.path().starts_with("/v1/") && !takes("application/json") && !answers();
     let has_choice = of_path.is_some_and(|(api, path)| api.has_choice(&path));
-    let mut response = if request.path().starts_with("/v1/") && !takes("application/json") && !answers {
+    let mut response = if is_refused {
         request.into_response(Problem::NotAcceptable.response())
     } else {
         next.call(request).await?.map_into_boxed_body()

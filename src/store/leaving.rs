@@ -1462,24 +1462,7 @@ fn end<A: Leaves>(connection: &mut Connection, permit: &Permit<A>, membership: &
     if !membership.state.next().contains(&State::Left) {
         return Ok(());
     }
-    diesel::update(
-        membership_intervals::table
-            .filter(membership_intervals::member_id.eq(member))
-            .filter(membership_intervals::until_at.is_null()),
-    )
-    .set(membership_intervals::until_at.eq(now))
-    .execute(connection.with(permit))?;
-    diesel::insert_into(membership_intervals::table)
-        .values((
-            membership_intervals::id.eq(Id::in_order()),
-            membership_intervals::group_id.eq(membership.group),
-            membership_intervals::member_id.eq(member),
-            membership_intervals::state.eq(State::Left),
-            membership_intervals::from_at.eq(now),
-            membership_intervals::recorded_by.eq(member),
-            membership_intervals::recorded_at.eq(now),
-        ))
-        .execute(connection.with(permit))?;
+    members::leave(connection, permit, membership.group, member, member)?;
     diesel::update(memberships::table.find(member))
         .set((
             memberships::state.eq(State::Left),

@@ -437,6 +437,19 @@ pub(super) fn end_waiting(
         return Ok(());
     }
     let group: Id = members::table.find(member).select(members::group_id).first(connection.with(permit))?;
+    // The receiving side does not learn which account took the referral back.
+    leave(connection, permit, group, member, Id::INSTALLATION)
+}
+
+/// Closes a membership's interval, and begins one as `left`; recorded under an id that need not be the caller's.
+pub(super) fn leave<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    group: Id,
+    member: Id,
+    recorded_by: Id,
+) -> Result<(), Problem> {
+    let now = connection.now;
     diesel::update(
         membership_intervals::table
             .filter(membership_intervals::member_id.eq(member))
@@ -451,8 +464,7 @@ pub(super) fn end_waiting(
             membership_intervals::member_id.eq(member),
             membership_intervals::state.eq(State::Left),
             membership_intervals::from_at.eq(now),
-            // The receiving side does not learn which account took the referral back.
-            membership_intervals::recorded_by.eq(Id::INSTALLATION),
+            membership_intervals::recorded_by.eq(recorded_by),
             membership_intervals::recorded_at.eq(now),
         ))
         .execute(connection.with(permit))?;

@@ -86,11 +86,6 @@ impl<A: area::Group> Permit<A> {
         }
     }
 
-    /// The session whose rows alone may be touched, where somebody leads only that one.
-    pub fn only_session(&self) -> Option<Id> {
-        self.bound_to
-    }
-
     /// Refuses another session as if it did not exist, where the right is bound to one.
     pub fn reaches_session(&self, session: Id) -> Result<(), Problem> {
         match self.bound_to {
