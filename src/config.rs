@@ -24,6 +24,12 @@ pub struct StoreConfig {
     /// Connections to the database: for reading (SQLite), for all work (PostgreSQL)
     #[arg(long, env = "CIRCLEKEEPER_CONNECTIONS", default_value_t = 8)]
     pub connections: u32,
+    /// A streaming standby of the same PostgreSQL; records are read there once it has what the primary has
+    #[arg(long, env = "CIRCLEKEEPER_REPLICA_URL", hide_env_values = true)]
+    pub replica_url: Option<String>,
+    /// PostgreSQL is reached through a pooler that gives out connections for one transaction, such as PgBouncer
+    #[arg(long, env = "CIRCLEKEEPER_TRANSACTION_POOLER")]
+    pub transaction_pooler: bool,
     /// File with the master key, one `name:base64` line each, the newest first; made beside an embedded database when
     /// nothing is given. The key itself can also stand in CIRCLEKEEPER_MASTER_KEY
     #[arg(long, env = "CIRCLEKEEPER_MASTER_KEY_FILE")]
@@ -35,7 +41,11 @@ pub struct StoreConfig {
 
 impl StoreConfig {
     pub fn location(&self) -> Location {
-        Location { url: SecretString::from(self.database_url.clone()), connections: self.connections }
+        Location {
+            replica: self.replica_url.clone().map(SecretString::from),
+            pooler: self.transaction_pooler,
+            ..Location::new(self.database_url.clone(), self.connections)
+        }
     }
 
     /// The master keys: from the environment, from the named file, or, for an embedded database, from a key file

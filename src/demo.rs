@@ -290,7 +290,7 @@ impl House {
         let password = self.password.clone();
         let caller = self.system.block_on(self.db.write(move |connection| {
             let profile = Profile { name, email: None, country: Some("US"), language: "en", zone: ZONE };
-            let account = accounts::insert(connection, sign_in_name, key, &password, &profile)?;
+            let account = accounts::insert(connection, sign_in_name, &key, &password, &profile)?;
             let lifetimes = Lifetimes { idle_minutes: 60, longest_hours: 500 * 24 };
             Ok(sign_ins::insert(connection, account, None, false, lifetimes)?.caller)
         }))?;

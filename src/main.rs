@@ -17,6 +17,7 @@ use circlekeeper::{
         connection::{Clock, Db},
         invitations, migrations, organizations,
         sealing::Masters,
+        wall,
     },
 };
 use clap::{Args, Parser, Subcommand};
@@ -47,7 +48,14 @@ enum Command {
         server: ServerConfig,
     },
     /// Bring the database to the newest schema
+    ///
+    /// In PostgreSQL this can be another role than the one that serves: whoever owns the tables runs it, and names the
+    /// role as which the servers connect. That one then owns nothing, and sees only rows of the scope that a request
+    /// has a right to (row-level security). Later migrations keep it so without being told again.
     Migrate {
+        /// The role as which servers connect; it must be there, and own nothing
+        #[arg(long, env = "CIRCLEKEEPER_APPLICATION_ROLE", value_name = "ROLE")]
+        application_role: Option<String>,
         #[command(flatten)]
         store: StoreConfig,
     },
@@ -135,10 +143,19 @@ fn run(command: Command) -> Outcome {
             let db = open(&store)?;
             serve(db, &server, |address| println!("listening on http://{address}"))
         }
-        Command::Migrate { store } => {
+        Command::Migrate { application_role, store } => {
             masters(&store)?;
-            let done = migrations::run(&store.location()).map_err(inside)?;
+            let location = store.location();
+            let done = migrations::run(&location).map_err(inside)?;
             println!("{} migrations run", done.len());
+            let role = match application_role {
+                Some(role) => Some(role),
+                None => wall::role(&location).map_err(inside)?,
+            };
+            if let Some(role) = role {
+                wall::raise(&location, &role).map_err(inside)?;
+                println!("{role} sees the rows of its scope alone");
+            }
             Ok(())
         }
         Command::Account(Account::CreateAdministrator { organization, store }) => {
@@ -297,6 +314,8 @@ fn serve_demo(args: &DemoArgs, directory: &Path) -> Outcome {
     let store = StoreConfig {
         database_url: args.database_url.clone().unwrap_or(embedded),
         connections: 8,
+        replica_url: None,
+        transaction_pooler: false,
         master_key_file: None,
         // The key is gone with the demo: nobody has to be told where it is.
         master_key: Some(Masters::generate().into()),

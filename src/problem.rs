@@ -44,6 +44,8 @@ pub enum Problem {
     Internal(String),
     /// The database or a queue does not answer in time; try again after so many seconds.
     Busy(i64),
+    /// Another transaction was in the way; doing it again may succeed, and the store has tried.
+    Outrun,
 }
 
 /// One field of the request and what is wrong with it.
@@ -95,7 +97,7 @@ impl Problem {
             PreconditionNeeded => (StatusCode::PRECONDITION_REQUIRED, "precondition-needed", "Send If-Match"),
             TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, "too-many", "Too many attempts"),
             Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "Something failed inside"),
-            Busy(_) => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again shortly"),
+            Busy(_) | Outrun => (StatusCode::SERVICE_UNAVAILABLE, "busy", "Try again shortly"),
         }
     }
 
@@ -143,6 +145,9 @@ impl Problem {
             Problem::TooMany(seconds) | Problem::Busy(seconds) => {
                 response.insert_header((header::RETRY_AFTER, seconds.to_string()));
             }
+            Problem::Outrun => {
+                response.insert_header((header::RETRY_AFTER, "1"));
+            }
             _ => {}
         }
         response.content_type("application/problem+json").body(serde_json::to_vec(&details).unwrap_or_default())
@@ -187,17 +192,17 @@ impl From<diesel::result::Error> for Problem {
             Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
                 Problem::Conflict("Something with these marks is kept already.".into())
             }
-            Error::DatabaseError(
-                DatabaseErrorKind::SerializationFailure
-                | DatabaseErrorKind::ClosedConnection
-                | DatabaseErrorKind::ReadOnlyTransaction,
-                _,
-            ) => {
+            Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Problem::Outrun,
+            Error::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 tracing::warn!("the database could not do its work in this moment");
                 Problem::Busy(1)
             }
             Error::DatabaseError(_, information) => {
                 let message = information.message();
+                // PostgreSQL's words for a deadlock, and for a read that a standby gives up for what it replays.
+                if ["deadlock detected", "conflict with recovery"].iter().any(|part| message.contains(part)) {
+                    return Problem::Outrun;
+                }
                 let passing = [
                     "database is locked",
                     "disk I/O",
@@ -207,7 +212,6 @@ impl From<diesel::result::Error> for Problem {
                     "the database system is",
                     "no connection to the server",
                     "could not connect",
-                    "deadlock detected",
                     "canceling statement",
                     "connection refused",
                     "SSL SYSCALL",

@@ -153,7 +153,7 @@ fn main() {
             Err(reason) => println!("PostgreSQL: {reason}"),
             Ok(cluster) => {
                 eprintln!("filling a PostgreSQL database");
-                let location = Location { url: cluster.fresh_database().into(), connections: 8 };
+                let location = Location::new(cluster.fresh_database(), 8);
                 circlekeeper::store::migrations::run(&location).expect("the migrations run");
                 year::fill(&location, size.groups);
                 bench("PostgreSQL", &location, &size, cores);

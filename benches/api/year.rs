@@ -89,7 +89,7 @@ pub fn embedded(directory: &Path, groups: usize) -> Location {
 }
 
 fn at(file: &Path) -> Location {
-    Location { url: format!("sqlite:{}", file.display()).into(), connections: 8 }
+    Location::new(format!("sqlite:{}", file.display()), 8)
 }
 
 pub fn remove(file: &Path) {
@@ -108,7 +108,7 @@ pub fn fill(location: &Location, groups: usize) {
         let (hash, key) = (hash.clone(), db.installation().index("sign-in", "administrator"));
         db.write(move |connection| {
             let organization = organizations::insert_first(connection, "Bench")?;
-            let account = accounts::insert(connection, "administrator", key, &hash, &profile("Administrator"))?;
+            let account = accounts::insert(connection, "administrator", &key, &hash, &profile("Administrator"))?;
             stand(connection, organization, None, Standing::Administrator, account)?;
             Ok((organization, sign_ins::insert(connection, account, None, false, LIFETIMES)?.caller))
         })
@@ -120,7 +120,7 @@ pub fn fill(location: &Location, groups: usize) {
         wait(db.write({
             let some = some.clone();
             move |connection| {
-                for number in some {
+                for number in some.clone() {
                     insert_group(connection, &inner, organization, &administrator, number, &hash)?;
                 }
                 Ok(())
@@ -192,7 +192,7 @@ fn insert_group(
     let group = groups::insert(connection, &permit, Kind::TherapistLed, settings)?.id;
     let account = |connection: &mut Connection, name: String| {
         let key = db.installation().index("sign-in", &name);
-        accounts::insert(connection, &name, key, hash, &profile(&name))
+        accounts::insert(connection, &name, &key, hash, &profile(&name))
     };
     let lead = account(connection, format!("lead-{number}"))?;
     stand(connection, organization, Some(group), Standing::Therapist, lead)?;
@@ -447,8 +447,8 @@ fn bare_kind(bare: &Bare) -> bool {
 pub fn sign_in(db: &Db, accounts: Vec<Id>) -> Vec<Caller> {
     wait(db.write(move |connection| {
         accounts
-            .into_iter()
-            .map(|account| Ok(sign_ins::insert(connection, account, None, false, LIFETIMES)?.caller))
+            .iter()
+            .map(|&account| Ok(sign_ins::insert(connection, account, None, false, LIFETIMES)?.caller))
             .collect()
     }))
 }
@@ -464,9 +464,10 @@ pub fn plan(db: &Db, groups: &[(&Group, Caller)], count: usize) -> Vec<Recording
             })
             .collect();
         planned.extend(wait(db.write(move |connection| {
-            some.into_iter()
+            some.iter()
                 .map(|(group, caller, members)| {
-                    let (session, items) = plan_one(connection, &caller, group)?;
+                    let (group, members) = (*group, members.clone());
+                    let (session, items) = plan_one(connection, caller, group)?;
                     let now = connection.now.0;
                     Ok(Recording { group, session, lead: caller.account, items, members, now })
                 })

@@ -345,7 +345,7 @@ async fn list_shared_check_ins(db: Data<Db>, caller: Caller, path: Path<Id>, pag
     db.read(move |connection| {
         let permit = authorize::<act::ReadSharedCheckIns>(connection, &caller, group)?;
         let is_facilitator = matches!(permit.standing(), Some(Standing::Facilitator | Standing::SessionFacilitator));
-        let rows = check_ins::list_shared(connection, &permit, after, limit + 1)?;
+        let rows = check_ins::list_shared(connection, &permit, after.clone(), limit + 1)?;
         let shown = |shared: Shared| SharedCheckIn {
             id: shared.id,
             member: is_facilitator.then_some(shared.member),

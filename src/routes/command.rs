@@ -2,6 +2,7 @@
 
 use std::{
     future::{Future, Ready, ready},
+    marker::PhantomData,
     ops::Deref,
     pin::Pin,
     time::Duration,
@@ -31,28 +32,30 @@ pub const BODY_LIMIT: usize = 1024 * 1024;
 /// How long a body may take to arrive: whoever sends a byte a minute holds no connection for ever.
 const BODY_PATIENCE: Duration = Duration::from_secs(30);
 
-/// A request with a body and its preconditions. The body is read at once and judged only after the permit, so that
-/// somebody without a right learns nothing from what is wrong with it.
+/// A request with a body and its preconditions. The body is read only after the permit, so that somebody without a
+/// right learns nothing from what is wrong with it; and anew at each asking, because a transaction that lost against
+/// another one is done again from the start.
 pub struct Command<T> {
-    body: Result<T, Problem>,
+    body: Result<web::Bytes, Problem>,
     digest: Vec<u8>,
     key: Result<Option<String>, Problem>,
     version: Result<Option<i32>, Problem>,
+    request: PhantomData<fn() -> T>,
 }
 
 /// The body of an operation that takes none.
 #[derive(Debug, Deserialize)]
 pub struct Nothing {}
 
-impl<T> Command<T> {
+impl<T: DeserializeOwned> Command<T> {
     /// The body, once the permit is there.
-    pub fn body(self) -> Result<T, Problem> {
-        self.body
+    pub fn body(&self) -> Result<T, Problem> {
+        read(self.body.as_ref().map_err(Clone::clone)?)
     }
 
-    /// The body as it was sent, before it is spent; `None` where it cannot be read.
-    pub fn asked(&self) -> Option<&T> {
-        self.body.as_ref().ok()
+    /// The body, for what has to be known of it earlier; `None` where it cannot be read.
+    pub fn asked(&self) -> Option<T> {
+        self.body().ok()
     }
 
     /// Refuses unless `If-Match` names this version.
@@ -71,22 +74,22 @@ impl<T> Command<T> {
     /// Does `work` once for an `Idempotency-Key`: the same key and request get the first answer again. The permit
     /// comes first, so that a kept answer reaches nobody whose standing has ended.
     pub fn once<A: Act>(
-        self,
+        &self,
         connection: &mut Connection,
         permit: &Permit<A>,
         work: impl FnOnce(&mut Connection, T) -> Answer,
     ) -> Answer {
         // Before the kept answer: the same bytes under another media type are no request at all.
-        let (key, request) = (self.key?, self.body?);
+        let (key, request) = (self.key.as_ref().map_err(Clone::clone)?, self.body()?);
         let Some(key) = key else {
             return work(connection, request);
         };
-        if let Some(kept) = idempotency::find(connection, permit, &key, &self.digest)? {
+        if let Some(kept) = idempotency::find(connection, permit, key, &self.digest)? {
             return serde_json::from_str(&kept).map_err(|_| Problem::Internal("a kept answer cannot be read".into()));
         }
         let reply = work(connection, request)?;
         let kept = serde_json::to_string(&reply).map_err(|_| Problem::Internal("an answer cannot be kept".into()))?;
-        idempotency::insert(connection, permit, &key, &self.digest, &kept)?;
+        idempotency::insert(connection, permit, key, &self.digest, &kept)?;
         Ok(reply)
     }
 }
@@ -114,16 +117,14 @@ impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
                 if too_large { Problem::TooLarge } else { Problem::Unreadable("The body did not arrive whole.".into()) }
             })?;
             let takes_nothing = std::any::TypeId::of::<T>() == std::any::TypeId::of::<Nothing>();
-            let body = if takes_nothing {
-                serde_json::from_str("{}").map_err(|_| Problem::Internal("an empty body cannot be read".into()))
-            } else if !is_json {
-                Err(Problem::UnsupportedMedia)
-            } else {
-                read(&bytes)
-            };
             let mut digest = hash_of(&place);
             digest.extend(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes).as_ref());
-            Ok(Command { body, digest, key, version })
+            let body = match (takes_nothing, is_json) {
+                (true, _) => Ok(web::Bytes::from_static(b"{}")),
+                (false, true) => Ok(bytes),
+                (false, false) => Err(Problem::UnsupportedMedia),
+            };
+            Ok(Command { body, digest, key, version, request: PhantomData })
         })
     }
 }

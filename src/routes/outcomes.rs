@@ -590,7 +590,7 @@ async fn read_outcome_report(
             let newest = Quarter::newest_released(today);
             let released = std::iter::successors(Some(newest), |quarter| Some(quarter.previous()));
             let released: Vec<Quarter> = released.take_while(|quarter| *quarter >= first).collect();
-            let quarter = match wanted {
+            let quarter = match &wanted {
                 Some(text) => Some(asked_quarter(text.as_str(), &released)?),
                 None => released.first().copied(),
             };

@@ -177,7 +177,7 @@ async fn create_account(
             zone: &zone,
         };
         let account =
-            accounts::insert(connection, &sign_in_name, key, &hash, &profile).map_err(|problem| match problem {
+            accounts::insert(connection, &sign_in_name, &key, &hash, &profile).map_err(|problem| match problem {
                 Problem::Conflict(_) => Problem::field("/sign_in_name", "is taken"),
                 other => other,
             })?;
@@ -252,7 +252,7 @@ async fn sign_in(
             if let Some(seconds) = sign_ins::find_pause(connection, &subjects)? {
                 return Ok(Err(Problem::TooMany(seconds)));
             }
-            let (Some(credentials), Verified::Yes { rehashed }) = (credentials, verified) else {
+            let (Some(credentials), Verified::Yes { rehashed }) = (&credentials, &verified) else {
                 return fail(connection, &subjects, Problem::SignInRefused);
             };
             let second = request.second_factor.as_ref().map(|code| code.as_str());
@@ -260,11 +260,11 @@ async fn sign_in(
             if has_second && second.is_none() {
                 return Ok(Err(Problem::SecondFactorNeeded));
             }
-            if has_second && !is_second_factor(connection, &credentials, second.unwrap_or_default())? {
+            if has_second && !is_second_factor(connection, credentials, second.unwrap_or_default())? {
                 return fail(connection, &subjects, Problem::SecondFactorNeeded);
             }
             if let Some(rehashed) = rehashed {
-                accounts::update_rehashed(connection, credentials.id, &credentials.password, &rehashed)?;
+                accounts::update_rehashed(connection, credentials.id, &credentials.password, rehashed)?;
             }
             sign_ins::remove_failures(connection, &subjects[..2])?;
             let device = request.device.as_ref().map(|device| device.as_str());

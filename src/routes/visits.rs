@@ -331,7 +331,7 @@ async fn make_visitors_proof(
         }
         check_begun(visit.starts_at, connection.now)?;
         let proof = visits::insert_visitors_proof(connection, &visit, request.name.as_str())?;
-        let name = request.name.into_string();
+        let name = request.name.as_str().to_owned();
         Reply::created("/proofs/checks".into(), &Proof { proof, name, on: visit.on })
     })
     .await

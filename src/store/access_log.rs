@@ -417,7 +417,8 @@ pub fn list_own(
     }
     let rows: Vec<Kept> = query.load(connection.with(permit))?;
     let accounts: Vec<Id> = rows.iter().map(|row| row.account_id).collect();
-    let members = kept_members::list_of_accounts(connection, permit, &of_peers, &accounts)?;
+    let members =
+        kept_members::list_of_accounts(connection, &permit.in_groups(of_peers.clone()), &of_peers, &accounts)?;
     let names = accounts::list_names(connection, permit, accounts)?;
     let shown = |kept: Kept| {
         let of_peers = kept.group_id.filter(|group| of_peers.contains(group));

@@ -116,7 +116,7 @@ pub fn find_credentials(connection: &mut Connection, sign_in_key: &[u8]) -> Resu
 pub fn insert(
     connection: &mut Connection,
     sign_in_name: &str,
-    sign_in_key: Vec<u8>,
+    sign_in_key: &[u8],
     password: &str,
     profile: &Profile,
 ) -> Result<Id, Problem> {

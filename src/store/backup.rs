@@ -224,7 +224,7 @@ fn verify_in(file: &Path, scratch: &Path, masters: &Masters) -> Result<Verdict, 
         join_keys(&copy)?;
     }
     let url = format!("sqlite:{}", copy.display());
-    let location = Location { url: url.into(), connections: 1 };
+    let location = Location::new(url, 1);
     let mut faults = Vec::new();
     {
         let mut connection = SqliteConnection::establish(&copy.to_string_lossy()).map_err(fault)?;

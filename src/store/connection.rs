@@ -15,9 +15,9 @@ use std::{
 };
 
 use diesel::{
-    Connection as _,
+    Connection as _, QueryResult, RunQueryDsl,
     connection::{AnsiTransactionManager, SimpleConnection, TransactionManager},
-    r2d2::{ManageConnection, Pool},
+    r2d2::{ManageConnection, Pool, PooledConnection},
     sqlite::SqliteConnection,
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -27,7 +27,8 @@ use super::{
     access_log::{Chain, Entry},
     keys,
     permit::Permit,
-    sealing::{InstallationKeys, Keys, Masters},
+    sealing::{InstallationKeys, Keys, Masters, random},
+    wall,
 };
 use crate::{
     policy::Act,
@@ -41,6 +42,16 @@ const GROUP: usize = 128;
 const QUEUE: usize = 4096;
 /// How long a request waits for a connection before it is refused with 503.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a request waits for its work in the database before it is told to try again: a database that is frozen, or gone
+/// behind a cut cable, says nothing for minutes. Longer than a statement of PostgreSQL may take by itself.
+const DEADLINE: Duration = Duration::from_secs(20);
+/// How long a reading request waits for a connection to the standby, and for the standby to catch up: then the primary is
+/// quicker.
+const STANDBY_PATIENCE: Duration = Duration::from_millis(50);
+const STANDBY_LOOKS: usize = 5;
+const STANDBY_PAUSE: Duration = Duration::from_millis(2);
+/// How often a transaction that lost against another one is done again before its caller is told to.
+const ATTEMPTS: u32 = 5;
 
 pub(super) use super::database::Database;
 
@@ -113,9 +124,23 @@ pub struct Location {
     pub url: SecretString,
     /// Connections for reading (SQLite), or for all work (PostgreSQL).
     pub connections: u32,
+    /// A standby of the same PostgreSQL, from which records are read.
+    pub replica: Option<SecretString>,
+    /// Whether a pooler stands before PostgreSQL that gives out connections for one transaction: nothing lasts longer than
+    /// that there, no setting and no prepared statement.
+    pub pooler: bool,
 }
 
 impl Location {
+    pub fn new(url: impl Into<SecretString>, connections: u32) -> Location {
+        Location { url: url.into(), connections, replica: None, pooler: false }
+    }
+
+    /// The standby, spoken to in the same way.
+    fn of_replica(&self) -> Option<Location> {
+        self.replica.clone().map(|url| Location { url, replica: None, ..self.clone() })
+    }
+
     pub fn is_postgres(&self) -> bool {
         let url = self.url.expose_secret();
         url.starts_with("postgres://") || url.starts_with("postgresql://")
@@ -148,10 +173,14 @@ impl Location {
             }
             #[cfg(feature = "postgres")]
             None => {
-                let mut connection = diesel::pg::PgConnection::establish(self.url.expose_secret())?;
-                connection
-                    .batch_execute("SET statement_timeout = '30s'; SET idle_in_transaction_session_timeout = '60s'")
-                    .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                let mut connection = diesel::pg::PgConnection::establish(&patient(self.url.expose_secret()))?;
+                if self.pooler {
+                    connection.set_prepared_statement_cache_size(diesel::connection::CacheSize::Disabled);
+                } else {
+                    connection
+                        .batch_execute(&format!("SET {}; SET {}", LIMITS[0], LIMITS[1]))
+                        .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                }
                 Ok(Database::Postgres(connection))
             }
             #[cfg(not(feature = "postgres"))]
@@ -160,6 +189,23 @@ impl Location {
             )),
         }
     }
+}
+
+/// What PostgreSQL ends by itself: a statement that takes too long, a transaction that somebody forgot.
+#[cfg(feature = "postgres")]
+const LIMITS: [&str; 2] = ["statement_timeout = '15s'", "idle_in_transaction_session_timeout = '60s'"];
+
+/// A PostgreSQL URL that gives up on a server that is not reached, where the operator has not said when to.
+#[cfg(feature = "postgres")]
+fn patient(url: &str) -> String {
+    let mut url = url.to_owned();
+    for (name, value) in [("connect_timeout", "5"), ("tcp_user_timeout", "15000"), ("keepalives_idle", "15")] {
+        if !url.contains(&format!("{name}=")) {
+            url.push(if url.contains('?') { '&' } else { '?' });
+            url.push_str(&format!("{name}={value}"));
+        }
+    }
+    url
 }
 
 /// Makes the file of a new embedded database, for its owner alone; SQLite gives its companions the same rights.
@@ -195,9 +241,91 @@ impl ManageConnection for Opener {
 
     fn has_broken(&self, pooled: &mut Pooled) -> bool {
         match &mut pooled.database {
-            Some(database) => Transactions::is_broken_transaction_manager(database),
+            Some(database) => !alive(database),
             None => true,
         }
+    }
+}
+
+/// Whose rows a connection may touch, as the second wall is told: row-level security in PostgreSQL repeats it. The
+/// caller's own memberships are always open to them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scope {
+    pub account: Id,
+    pub groups: Vec<Id>,
+    pub organization: Option<Id>,
+}
+
+impl Scope {
+    pub fn own(account: Id) -> Scope {
+        Scope { account, groups: Vec::new(), organization: None }
+    }
+
+    /// The statement that tells PostgreSQL, until the transaction ends.
+    #[cfg(feature = "postgres")]
+    fn statement(&self) -> String {
+        let groups: Vec<String> = self.groups.iter().map(Id::to_string).collect();
+        format!(
+            "SELECT set_config('circlekeeper.account', '{}', true), set_config('circlekeeper.groups', '{{{}}}', true), \
+             set_config('circlekeeper.organization', '{}', true)",
+            self.account,
+            groups.join(","),
+            self.organization.map_or_else(String::new, |id| id.to_string()),
+        )
+    }
+}
+
+/// Where a request reads records.
+enum Source {
+    /// Where it writes: for everybody without a standby, and for those whom the standby has failed.
+    Primary,
+    /// On the standby, once that has caught up with what the primary had kept when the permit was given.
+    Undecided,
+    Standby(PooledConnection<Opener>),
+}
+
+/// Tells PostgreSQL a scope; in a transaction that begins with it where none is open.
+fn tell_to(database: &mut Database, scope: &Scope) -> QueryResult<()> {
+    match database {
+        #[cfg(feature = "postgres")]
+        Database::Postgres(postgres) => match depth(postgres)? {
+            None => AnsiTransactionManager::begin_transaction_sql(postgres, &format!("BEGIN; {}", scope.statement())),
+            Some(_) => postgres.batch_execute(&scope.statement()),
+        },
+        Database::Sqlite(_) => {
+            let _ = scope;
+            Ok(())
+        }
+    }
+}
+
+#[cfg(feature = "postgres")]
+fn depth(postgres: &mut diesel::pg::PgConnection) -> QueryResult<Option<std::num::NonZeroU32>> {
+    AnsiTransactionManager::transaction_manager_status_mut(postgres).transaction_depth()
+}
+
+/// Begins the transaction of a request.
+fn begin(database: &mut Database, shared: &Shared, only_reads: bool) -> QueryResult<()> {
+    match database {
+        #[cfg(feature = "postgres")]
+        Database::Postgres(postgres) if shared.pooler => {
+            let mode = if only_reads { " READ ONLY" } else { "" };
+            let sql = format!("BEGIN{mode}; SET LOCAL {}; SET LOCAL {}", LIMITS[0], LIMITS[1]);
+            AnsiTransactionManager::begin_transaction_sql(postgres, &sql)
+        }
+        _ => {
+            let _ = (shared, only_reads);
+            Transactions::begin_transaction(database)
+        }
+    }
+}
+
+/// Ends a transaction that a reading request may have begun.
+fn end(database: &mut Database, commits: bool) -> QueryResult<()> {
+    match Transactions::transaction_manager_status_mut(database).transaction_depth() {
+        Ok(None) | Err(_) => Ok(()),
+        Ok(Some(_)) if commits => Transactions::commit_transaction(database),
+        Ok(Some(_)) => Transactions::rollback_transaction(database),
     }
 }
 
@@ -205,6 +333,11 @@ impl ManageConnection for Opener {
 pub struct Connection {
     database: Database,
     shared: Arc<Shared>,
+    source: Source,
+    /// What PostgreSQL was told in this transaction.
+    scope: Option<Scope>,
+    /// Why the scope could not be told, or the standby not be asked: then the request ends with it, whatever it found.
+    fault: Option<Problem>,
     /// What the access log must hold before this request may be answered. The writer's connection collects those of
     /// all jobs of a group.
     pub(super) entries: Vec<Entry>,
@@ -220,17 +353,140 @@ pub struct Connection {
 pub(super) struct Shared {
     pub masters: Masters,
     pub installation: InstallationKeys,
+    /// Whether PostgreSQL holds the server to the scope that it names.
+    walled: bool,
+    pooler: bool,
+    standby: Option<Pool<Opener>>,
 }
 
 impl Connection {
+    fn new(database: Database, shared: Arc<Shared>, now: Moment) -> Connection {
+        Connection {
+            database,
+            shared,
+            source: Source::Primary,
+            scope: None,
+            fault: None,
+            entries: Vec::new(),
+            own_entries: 0,
+            attempt: None,
+            now,
+        }
+    }
+
     /// The database, for work that a permit allows.
-    pub(super) fn with<A: Act>(&mut self, _permit: &Permit<A>) -> &mut Database {
-        &mut self.database
+    pub(super) fn with<A: Act>(&mut self, permit: &Permit<A>) -> &mut Database {
+        if self.shared.walled {
+            self.tell(permit.scope());
+        }
+        if matches!(self.source, Source::Undecided) {
+            self.source = self.choose();
+        }
+        let standby = match &mut self.source {
+            Source::Standby(standby) => standby.database.as_mut(),
+            Source::Primary | Source::Undecided => None,
+        };
+        standby.unwrap_or(&mut self.database)
+    }
+
+    /// Says for whom the standing is looked up, before there is a permit.
+    pub(super) fn calls(&mut self, account: Id) {
+        self.tell(&Scope::own(account));
+    }
+
+    /// Says that an invitation lets an account into a group, before there is a standing on which a permit could rest.
+    pub(super) fn enters(&mut self, account: Id, group: Id) {
+        self.tell(&Scope { groups: vec![group], ..Scope::own(account) });
+    }
+
+    /// Tells PostgreSQL whose rows are touched next, where it keeps to that.
+    fn tell(&mut self, scope: &Scope) {
+        if !self.shared.walled || self.scope.as_ref() == Some(scope) {
+            return;
+        }
+        self.scope = Some(scope.clone());
+        let mut told = tell_to(&mut self.database, scope);
+        if let (Ok(()), Source::Standby(standby)) = (&told, &mut self.source) {
+            told = standby.database.as_mut().map_or(Ok(()), |database| tell_to(database, scope));
+        }
+        if let Err(error) = told {
+            self.fault = Some(error.into());
+        }
+    }
+
+    /// The standby, if it has replayed everything that the primary had kept when it looked up the standing: rights that
+    /// ended, consents that were withdrawn and one's own writes are all there then. Otherwise the primary.
+    fn choose(&mut self) -> Source {
+        match self.caught_up() {
+            Some(standby) => Source::Standby(standby),
+            None => Source::Primary,
+        }
+    }
+
+    fn caught_up(&mut self) -> Option<PooledConnection<Opener>> {
+        #[derive(diesel::QueryableByName)]
+        struct Position {
+            #[diesel(sql_type = diesel::sql_types::Text)]
+            position: String,
+        }
+        #[derive(diesel::QueryableByName)]
+        struct Caught {
+            #[diesel(sql_type = diesel::sql_types::Bool)]
+            up: bool,
+        }
+        let kept: Position = diesel::sql_query("SELECT pg_current_wal_flush_lsn()::text AS position")
+            .get_result(&mut self.database)
+            .ok()?;
+        let mut standby = self.shared.standby.as_ref()?.get_timeout(STANDBY_PATIENCE).ok()?;
+        let database = standby.database.as_mut()?;
+        if self.shared.pooler && !self.shared.walled {
+            begin(database, &self.shared, true).ok()?;
+        }
+        if let (true, Some(scope)) = (self.shared.walled, &self.scope) {
+            tell_to(database, scope).ok()?;
+        }
+        for _ in 0..STANDBY_LOOKS {
+            let caught: Caught =
+                diesel::sql_query("SELECT pg_is_in_recovery() AND pg_last_wal_replay_lsn() >= $1::pg_lsn AS up")
+                    .bind::<diesel::sql_types::Text, _>(&kept.position)
+                    .get_result(database)
+                    .ok()?;
+            if caught.up {
+                return Some(standby);
+            }
+            std::thread::sleep(STANDBY_PAUSE);
+        }
+        let _ = end(database, true);
+        None
+    }
+
+    /// Runs work that only reads, and leaves no transaction open.
+    fn reading<T>(&mut self, work: &impl Fn(&mut Connection) -> Result<T, Problem>) -> Result<T, Problem> {
+        if self.shared.pooler {
+            begin(&mut self.database, &self.shared, true)?;
+        }
+        let found = work(self);
+        let ended = match &mut self.source {
+            Source::Standby(standby) => standby.database.as_mut().map_or(Ok(()), |database| end(database, true)),
+            Source::Primary | Source::Undecided => Ok(()),
+        }
+        .and(end(&mut self.database, true));
+        self.scope = None;
+        match (self.fault.take(), ended) {
+            (Some(fault), _) => Err(fault),
+            (None, Err(error)) => found.and(Err(error.into())),
+            (None, Ok(())) => found,
+        }
     }
 
     /// The second door: for signing in, for looking up standings, for keeping the log. A test pins who uses it.
     pub(super) fn before_any_permit(&mut self) -> &mut Database {
         &mut self.database
+    }
+
+    /// Whether PostgreSQL holds this connection to the scope that it is told.
+    pub(super) fn is_walled(&self) -> bool {
+        self.shared.walled
     }
 
     /// The keyed hashes of the installation.
@@ -267,8 +523,15 @@ impl Connection {
 
     /// Runs `work` in a transaction, or in a savepoint where one is open already.
     fn transaction<T>(&mut self, work: impl FnOnce(&mut Connection) -> Result<T, Problem>) -> Result<T, Problem> {
-        Transactions::begin_transaction(&mut self.database)?;
-        match catch_unwind(AssertUnwindSafe(|| work(self))) {
+        let shared = self.shared.clone();
+        begin(&mut self.database, &shared, false)?;
+        self.scope = None;
+        let done = catch_unwind(AssertUnwindSafe(|| work(self)));
+        let done = match self.fault.take() {
+            Some(fault) => Ok(Err(fault)),
+            None => done,
+        };
+        match done {
             Ok(Ok(value)) => {
                 Transactions::commit_transaction(&mut self.database)?;
                 Ok(value)
@@ -308,26 +571,26 @@ impl Db {
             Problem::Internal(format!("the database cannot be opened: {error}"))
         };
         let mut database = location.connect(true).map_err(|error| unreachable(&error))?;
-        let installation = keys::installation(&mut database, &masters, clock.now())?;
-        let chain = Chain::begin(&mut database, &installation.log, clock.now())?;
-        let shared = Arc::new(Shared { masters, installation });
+        let walled = wall::stands(&mut database)?;
+        let (installation, chain) = in_one(&mut database, |database| {
+            let installation = keys::installation(database, &masters, clock.now())?;
+            let chain = Chain::begin(database, &installation.log, clock.now())?;
+            Ok((installation, chain))
+        })?;
         let connections = location.connections.max(1);
-        let pool = Pool::builder()
-            .max_size(connections)
-            .min_idle(Some(1))
-            .test_on_check_out(false)
-            .connection_timeout(Duration::from_secs(5))
-            .build(Opener { location: location.clone() })
-            .map_err(|error| unreachable(&error))?;
-        let (writer, jobs) = sync_channel(QUEUE);
-        let connection = Connection {
-            database,
-            shared: shared.clone(),
-            entries: Vec::new(),
-            own_entries: 0,
-            attempt: None,
-            now: clock.now(),
+        let open = |location: Location| {
+            Pool::builder()
+                .max_size(connections)
+                .min_idle(Some(1))
+                .test_on_check_out(false)
+                .connection_timeout(Duration::from_secs(5))
+                .build(Opener { location })
         };
+        let pool = open(location.clone()).map_err(|error| unreachable(&error))?;
+        let standby = location.of_replica().map(open).transpose().map_err(|error| unreachable(&error))?;
+        let shared = Arc::new(Shared { masters, installation, walled, pooler: location.pooler, standby });
+        let (writer, jobs) = sync_channel(QUEUE);
+        let connection = Connection::new(database, shared.clone(), clock.now());
         let (clock_of_writer, location_of_writer) = (clock.clone(), location.clone());
         std::thread::Builder::new()
             .name("writer".into())
@@ -349,11 +612,21 @@ impl Db {
     /// Runs `work` on a connection that only reads. What it found leaves only after the access log is on disk.
     pub async fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+        work: impl Fn(&mut Connection) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let (found, entries) = self
             .pooled(move |connection| {
-                let found = work(connection);
+                if connection.shared.standby.is_some() {
+                    connection.source = Source::Undecided;
+                }
+                let mut found = connection.reading(&work);
+                let asked_standby = matches!(connection.source, Source::Standby(_));
+                if asked_standby && matches!(found, Err(Problem::Outrun | Problem::Busy(_))) {
+                    // What the standby could not finish, as when it replays a clean-up, the primary can.
+                    connection.source = Source::Primary;
+                    connection.entries.clear();
+                    found = connection.reading(&work);
+                }
                 let found = connection.judged(found);
                 (found, std::mem::take(&mut connection.entries))
             })
@@ -362,10 +635,11 @@ impl Db {
         found
     }
 
-    /// Runs `work` in one transaction: all of it happens, or nothing. Answers after the commit.
+    /// Runs `work` in one transaction: all of it happens, or nothing. Answers after the commit. A transaction that lost
+    /// against another one is done again: `work` must not keep anything from an attempt to the next.
     pub async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+        work: impl Fn(&mut Connection) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         if !self.postgres {
             return self.queue(work).await;
@@ -373,12 +647,22 @@ impl Db {
         let db = self.clone();
         let (done, entries) = self
             .pooled(move |connection| {
-                let done = connection.transaction(|connection| {
-                    let value = work(connection)?;
-                    // The entries are on disk before the act is: an act can never stand without its entry.
-                    db.log_now(std::mem::take(&mut connection.entries))?;
-                    Ok(value)
-                });
+                let mut attempt = 1;
+                let done = loop {
+                    let done = connection.transaction(|connection| {
+                        let value = work(connection)?;
+                        // The entries are on disk before the act is: an act can never stand without its entry.
+                        db.log_now(std::mem::take(&mut connection.entries))?;
+                        Ok(value)
+                    });
+                    if !matches!(done, Err(Problem::Outrun)) || attempt == ATTEMPTS {
+                        break done;
+                    }
+                    connection.entries.clear();
+                    connection.attempt = None;
+                    std::thread::sleep(pause(attempt));
+                    attempt += 1;
+                };
                 let done = connection.judged(done);
                 (done, std::mem::take(&mut connection.entries))
             })
@@ -396,12 +680,11 @@ impl Db {
             .map_err(|_| Problem::Busy(2))?
             .map_err(|_| Problem::Busy(2))?;
         let (pool, shared, now) = (self.pool.clone(), self.shared.clone(), self.clock.now());
-        tokio::task::spawn_blocking(move || {
+        let done = tokio::task::spawn_blocking(move || {
             let _place = place;
             let mut pooled = pool.get().map_err(|_| Problem::Busy(2))?;
             let database = pooled.database.take().ok_or(Problem::Busy(1))?;
-            let mut connection =
-                Connection { database, shared, entries: Vec::new(), own_entries: 0, attempt: None, now };
+            let mut connection = Connection::new(database, shared, now);
             let result = catch_unwind(AssertUnwindSafe(|| work(&mut connection)));
             let mut database = connection.database;
             // A connection that the server closed answers nothing any more: it must not go back into the pool.
@@ -409,14 +692,14 @@ impl Db {
                 pooled.database = Some(database);
             }
             result.map_err(|_| Problem::Internal("a panic while reading the database".into()))
-        })
-        .await
-        .map_err(|_| Problem::Internal("a database thread was lost".into()))?
+        });
+        // The thread goes on waiting and keeps its place: no more of them wait than there are connections.
+        in_time(done).await?.map_err(|_| Problem::Internal("a database thread was lost".into()))?
     }
 
     async fn queue<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
+        work: impl Fn(&mut Connection) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         let (sender, receiver) = oneshot::channel();
         self.send(Box::new(move |connection| {
@@ -427,7 +710,7 @@ impl Db {
                 let _ = sender.send(committed.and(result));
             })
         }))?;
-        receiver.await.map_err(|_| Problem::Busy(1))?
+        in_time(receiver).await?.map_err(|_| Problem::Busy(1))?
     }
 
     async fn log(&self, entries: Vec<Entry>) -> Result<(), Problem> {
@@ -438,7 +721,7 @@ impl Db {
         self.send_entries(entries, move |committed| {
             let _ = sender.send(committed);
         })?;
-        receiver.await.map_err(|_| Problem::Busy(1))?
+        in_time(receiver).await?.map_err(|_| Problem::Busy(1))?
     }
 
     fn log_now(&self, entries: Vec<Entry>) -> Result<(), Problem> {
@@ -449,7 +732,7 @@ impl Db {
         self.send_entries(entries, move |committed| {
             let _ = sender.send(committed);
         })?;
-        receiver.recv().map_err(|_| Problem::Busy(1))?
+        receiver.recv_timeout(DEADLINE).map_err(|_| Problem::Busy(1))?
     }
 
     fn send_entries(
@@ -474,6 +757,28 @@ impl Db {
     pub async fn answers(&self) -> Result<(), Problem> {
         self.pooled(|connection| connection.database.batch_execute("SELECT 1")).await?.map_err(Problem::from)
     }
+}
+
+/// Waits for the database no longer than a client should.
+async fn in_time<F: Future>(work: F) -> Result<F::Output, Problem> {
+    tokio::time::timeout(DEADLINE, work).await.map_err(|_| Problem::Busy(5))
+}
+
+/// How long a transaction that lost waits before it is done again: a little longer each time, and never in step.
+fn pause(attempt: u32) -> Duration {
+    let [chance] = random::<1>();
+    Duration::from_millis(u64::from(attempt) * (5 + u64::from(chance) / 8))
+}
+
+/// Does work without a request in one transaction.
+fn in_one<T>(database: &mut Database, work: impl FnOnce(&mut Database) -> Result<T, Problem>) -> Result<T, Problem> {
+    Transactions::begin_transaction(database)?;
+    let done = work(database);
+    match &done {
+        Ok(_) => Transactions::commit_transaction(database)?,
+        Err(_) => Transactions::rollback_transaction(database)?,
+    }
+    done
 }
 
 /// Whether the other end is still there: asked of PostgreSQL after each use, without a round trip.
@@ -528,7 +833,7 @@ fn reopen(connection: &mut Connection, location: &Location) -> Option<Chain> {
     connection.database = location.connect(true).ok()?;
     let shared = connection.shared.clone();
     let now = connection.now;
-    Chain::begin(&mut connection.database, &shared.installation.log, now).ok()
+    in_one(&mut connection.database, |database| Chain::begin(database, &shared.installation.log, now)).ok()
 }
 
 fn write_group(
@@ -541,7 +846,7 @@ fn write_group(
         // The write lock is taken up front: read first and then write would lose against another writer.
         Database::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
         #[cfg(feature = "postgres")]
-        Database::Postgres(postgres) => AnsiTransactionManager::begin_transaction_sql(postgres, "BEGIN"),
+        database @ Database::Postgres(_) => begin(database, &connection.shared, false),
     };
     for job in jobs {
         if begun.is_err() {

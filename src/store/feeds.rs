@@ -88,6 +88,8 @@ pub fn list_entries(connection: &mut Connection, token: &str) -> Result<Vec<Entr
         .filter(accounts::closed_at.is_null())
         .select(feeds::account_id)
         .first(database)?;
+    connection.calls(account);
+    let database = connection.before_any_permit();
     let (of_terms, of_one_term) = list_led(database, account, now)?;
     let of_groups: Vec<Id> = list_belonging(database, account, now)?.into_iter().chain(of_terms).collect();
     let (from, until) = (now.plus_days(-DAYS_BACK), now.plus_days(DAYS_AHEAD));

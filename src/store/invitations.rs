@@ -161,6 +161,9 @@ pub fn find_home(connection: &mut Connection, invitation: &Invitation) -> Result
 /// group keeps it away.
 pub fn accept(connection: &mut Connection, invitation: &Invitation, account: Id) -> Result<(), Problem> {
     let now = connection.now;
+    if let Some(group) = invitation.group_id {
+        connection.enters(account, group);
+    }
     check_inviter(connection, invitation, account)?;
     check_offices(connection, invitation, account)?;
     // A member's own step needs no entry, and one with both ids would join their memberships for ever.

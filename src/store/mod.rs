@@ -46,3 +46,4 @@ pub mod standings;
 pub mod suspensions;
 pub mod topics;
 pub mod visits;
+pub mod wall;

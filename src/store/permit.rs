@@ -2,10 +2,14 @@
 
 use std::{cmp::Reverse, marker::PhantomData};
 
-use super::{access_log::Entry, connection::Connection, standing};
+use super::{
+    access_log::Entry,
+    connection::{Connection, Scope},
+    standing,
+};
 use crate::{
     identity::Caller,
-    policy::{Act, Kind, Reach, Standing, area, decide},
+    policy::{Act, Action, Kind, Reach, Standing, area, decide},
     problem::Problem,
     values::Id,
 };
@@ -26,10 +30,17 @@ pub struct Permit<A: Act> {
     member: Option<Id>,
     /// The session to which the right is bound, where it is bound to one.
     bound_to: Option<Id>,
+    /// What the second wall is told.
+    wall: Scope,
     act: PhantomData<A>,
 }
 
 impl<A: Act> Permit<A> {
+    /// Whose rows it opens, as row-level security repeats it.
+    pub(super) fn scope(&self) -> &Scope {
+        &self.wall
+    }
+
     /// Who acts.
     pub fn account(&self) -> Id {
         self.account
@@ -110,6 +121,26 @@ impl<A: area::Group> Permit<A> {
         match self.reach {
             Reach::Own if author != self.account => Err(Problem::NotFound),
             _ => Ok(()),
+        }
+    }
+}
+
+impl<A: area::Account> Permit<A> {
+    /// The same right, for a look-up of others in groups to which the account belongs: of the names that they have there.
+    pub(super) fn in_groups(&self, groups: Vec<Id>) -> Permit<A> {
+        Permit {
+            account: self.account,
+            reach: self.reach,
+            standing: self.standing,
+            standings: self.standings.clone(),
+            scope: self.scope,
+            organization: self.organization,
+            kind: self.kind,
+            zone: self.zone.clone(),
+            member: self.member,
+            bound_to: self.bound_to,
+            wall: Scope { groups, ..self.wall.clone() },
+            act: PhantomData,
         }
     }
 }
@@ -195,6 +226,7 @@ fn authorize_at<A: area::Group>(
         zone: place.zone,
         member: facts.member,
         bound_to: facts.bound_to.filter(|_| matches!(standing, Standing::Facilitator | Standing::FormerFacilitator)),
+        wall: wall_in_group::<A>(caller.account, group, reach, standing),
         act: PhantomData,
     })
 }
@@ -245,6 +277,7 @@ pub fn authorize_in_organization<A: area::Organization>(
         zone: String::new(),
         member: None,
         bound_to: None,
+        wall: Scope { organization: Some(organization), ..Scope::own(caller.account) },
         act: PhantomData,
     })
 }
@@ -255,6 +288,10 @@ pub fn authorize_in_organization<A: area::Organization>(
 /// `Unauthenticated` when the sign-in ended meanwhile.
 pub fn authorize_own<A: area::Account>(connection: &mut Connection, caller: &Caller) -> Result<Permit<A>, Problem> {
     standing::is_signed_in(connection, caller)?;
+    let mut wall = Scope::own(caller.account);
+    if connection.is_walled() && reaches_own_groups(A::ACTION) {
+        wall.groups = standing::list_groups(connection, caller.account)?;
+    }
     Ok(Permit {
         account: caller.account,
         reach: Reach::Own,
@@ -266,6 +303,7 @@ pub fn authorize_own<A: area::Account>(connection: &mut Connection, caller: &Cal
         zone: String::new(),
         member: None,
         bound_to: None,
+        wall,
         act: PhantomData,
     })
 }
@@ -306,6 +344,7 @@ pub fn also<A: area::Group, B: area::Group>(
         zone: permit.zone.clone(),
         member: permit.member,
         bound_to: permit.bound_to,
+        wall: wall_in_group::<B>(permit.account, permit.scope, reach, standing),
         act: PhantomData,
     })
 }
@@ -351,4 +390,48 @@ fn needs_second_factor(standing: Standing, required: bool, given: bool) -> Resul
         return Err(Problem::SecondFactorNeeded);
     }
     Ok(())
+}
+
+/// What the second wall is told of a permit in a group: the group, and for members who read or write what is theirs alone
+/// not even that.
+fn wall_in_group<A: Act>(account: Id, group: Id, reach: Reach, standing: Standing) -> Scope {
+    let is_member = matches!(standing, Standing::Member | Standing::FormerMember);
+    let keeps_to_own = is_member && reach == Reach::Own && touches_own_rows_alone(A::ACTION);
+    let groups = if keeps_to_own { Vec::new() } else { vec![group] };
+    Scope { groups, ..Scope::own(account) }
+}
+
+/// What a member does with their own rows and needs no other row of the group for. A new action is not among them until
+/// somebody has seen that.
+fn touches_own_rows_alone(action: Action) -> bool {
+    use Action::*;
+    matches!(
+        action,
+        ReadMembers
+            | ReadSignatures
+            | SignAgreement
+            | WithdrawSignature
+            | ReadAttendance
+            | ReadServices
+            | RecordService
+            | MakeProof
+            | SetAttendanceMode
+            | RecordCheckIn
+            | ReadCheckIns
+            | ChangeCheckIn
+            | ReadMeasures
+            | RecordMeasure
+            | ReadProgress
+            | ReadProgressEntries
+            | ReadGoals
+            | AgreeGoal
+            | RateGoal
+            | ReportHomework
+    )
+}
+
+/// What somebody does in all their groups at once: taking out, and taking back, what is theirs.
+fn reaches_own_groups(action: Action) -> bool {
+    use Action::*;
+    matches!(action, ExportOwnRecords | EraseOwnRecords | CloseAccount | SendReferral | AppealConsequence)
 }

@@ -4,7 +4,7 @@ use diesel::prelude::*;
 
 use super::{
     connection::Connection,
-    schema::{groups, members, organizations, peer_settings, sessions, sign_ins, standings, suspensions},
+    schema::{groups, members, organizations, peer_settings, referrals, sessions, sign_ins, standings, suspensions},
 };
 use crate::{
     identity::Caller,
@@ -63,6 +63,7 @@ pub(super) fn in_group(
         Option<Id>,
     );
     let now = connection.now;
+    connection.calls(caller.account);
     let rows: Vec<Row> = sign_ins::table
         .left_join(groups::table.on(groups::id.eq(group)))
         .left_join(organizations::table.on(organizations::id.nullable().eq(groups::organization_id.nullable())))
@@ -273,8 +274,25 @@ pub(super) fn in_organization(
     Ok(InOrganization { standings: found, staff_second_factor: staff_second_factor.unwrap_or(false), second_factor })
 }
 
+/// The groups in which an account belongs or stands, or did, and those that it asked to take it.
+pub(super) fn list_groups(connection: &mut Connection, account: Id) -> Result<Vec<Id>, Problem> {
+    let database = connection.before_any_permit();
+    let mut groups: Vec<Id> =
+        members::table.filter(members::account_id.eq(account)).select(members::group_id).load(database)?;
+    let stood: Vec<Option<Id>> =
+        standings::table.filter(standings::account_id.eq(account)).select(standings::group_id).load(database)?;
+    groups.extend(stood.into_iter().flatten());
+    groups.extend(
+        referrals::table.filter(referrals::account_id.eq(account)).select(referrals::group_id).load::<Id>(database)?,
+    );
+    groups.sort_unstable();
+    groups.dedup();
+    Ok(groups)
+}
+
 pub(super) fn is_signed_in(connection: &mut Connection, caller: &Caller) -> Result<(), Problem> {
     let now = connection.now;
+    connection.calls(caller.account);
     let live: Option<Id> = sign_ins::table
         .filter(sign_ins::id.eq(caller.sign_in))
         .filter(sign_ins::account_id.eq(caller.account))

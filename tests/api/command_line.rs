@@ -371,8 +371,7 @@ fn the_log_is_verified_from_the_command_line() {
     succeeds(run(directory.path(), &["account", "create-administrator", "--organization", "Clinic"]));
     let text = succeeds(run(directory.path(), &["verify-log"]));
     assert!(text.ends_with("whole\n") && text.contains("newest chain"), "{text}");
-    let location =
-        circlekeeper::store::connection::Location { url: format!("sqlite:{}", file.display()).into(), connections: 1 };
+    let location = circlekeeper::store::connection::Location::new(format!("sqlite:{}", file.display()), 1);
     tamper(&location, "UPDATE access_chains SET length = 7");
     let output = run(directory.path(), &["verify-log"]);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

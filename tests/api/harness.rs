@@ -13,10 +13,11 @@ use circlekeeper::{
         migrations,
         sealing::Masters,
         sign_ins::{self, Lifetimes},
+        wall,
     },
     values::Id,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 /// The master key of all tests, so that a test can open a database a second time.
@@ -191,7 +192,7 @@ fn embedded_template() -> &'static std::path::Path {
 }
 
 pub fn embedded(file: &std::path::Path) -> Location {
-    Location { url: format!("sqlite:{}", file.display()).into(), connections: 4 }
+    Location::new(format!("sqlite:{}", file.display()), 4)
 }
 
 /// A fresh, migrated database: PostgreSQL where the feature is on and its programs are there, SQLite otherwise.
@@ -199,14 +200,31 @@ pub fn fresh_database() -> (Location, Option<tempfile::TempDir>) {
     #[cfg(feature = "postgres")]
     if let Some(cluster) = crate::postgres::cluster() {
         cluster.template(|url| {
-            migrations::run(&Location { url: url.to_owned().into(), connections: 1 }).expect("the migrations run");
+            let owner = Location::new(url.to_owned(), 1);
+            migrations::run(&owner).expect("the migrations run");
+            cluster.execute(&format!("CREATE ROLE {APPLICATION} LOGIN"));
+            wall::raise(&owner, APPLICATION).expect("the wall stands");
         });
-        return (Location { url: cluster.fresh_database().into(), connections: 4 }, None);
+        return (Location::new(cluster.fresh_database(), 4), None);
     }
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("test.db");
     std::fs::copy(embedded_template().join("template.db"), &file).expect("a copy");
     (embedded(&file), Some(directory))
+}
+
+/// The role as which the servers of the tests work in PostgreSQL: it owns nothing.
+pub const APPLICATION: &str = "circlekeeper_app";
+
+/// The same database as the server reaches it, and not its owner.
+pub fn as_application(location: &Location) -> Location {
+    let url = location.url.expose_secret();
+    let url = if location.is_postgres() {
+        url.replace("user=circlekeeper", &format!("user={APPLICATION}"))
+    } else {
+        url.to_owned()
+    };
+    Location { url: url.into(), ..location.clone() }
 }
 
 impl Server {
@@ -222,7 +240,7 @@ impl Server {
 
     /// A server on a database that is there already.
     pub fn start_on(location: Location, directory: Option<tempfile::TempDir>, config: ServerConfig) -> Server {
-        let db = Db::open(&location, masters(), Clock::default()).expect("the database opens");
+        let db = Db::open(&as_application(&location), masters(), Clock::default()).expect("the database opens");
         let tokens = Tokens::new(db.token_secrets(), db.clock.clone(), config.access_minutes);
         let config = ServerConfig { workers: Some(1), ..config };
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -274,10 +292,7 @@ impl Server {
     }
 
     /// Works in the database as the server would.
-    pub fn write<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Connection) -> Result<T, Problem> + Send + 'static,
-    ) -> T {
+    pub fn write<T: Send + 'static>(&self, work: impl Fn(&mut Connection) -> Result<T, Problem> + Send + 'static) -> T {
         actix_web::rt::System::new().block_on(self.db.write(work)).expect("the write succeeds")
     }
 
@@ -294,7 +309,7 @@ impl Server {
         let (named, signs_in, hash) = (name.to_owned(), sign_in_name.clone(), hash.clone());
         let id = self.write(move |connection| {
             let profile = Profile { name: &named, email: None, country: None, language: "en", zone: "UTC" };
-            accounts::insert(connection, &signs_in, key, &hash, &profile)
+            accounts::insert(connection, &signs_in, &key, &hash, &profile)
         });
         let caller = self.sign_in(id);
         let token = self.token_of(caller);

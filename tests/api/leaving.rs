@@ -870,7 +870,7 @@ fn a_closed_accounts_name_is_free_again_and_its_terms_are_over() {
             language: "en",
             zone: "UTC",
         };
-        circlekeeper::store::accounts::insert(connection, &name, key, "$argon2id$", &profile)
+        circlekeeper::store::accounts::insert(connection, &name, &key, "$argon2id$", &profile)
     });
 }
 

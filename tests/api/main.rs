@@ -46,3 +46,5 @@ mod suppression;
 mod terms;
 mod topics;
 mod visits;
+#[cfg(feature = "postgres")]
+mod wall;

@@ -139,7 +139,8 @@ impl Cluster {
         format!("postgres:///{database}?host={host}&port={PORT}&user={USER}")
     }
 
-    fn execute(&self, statement: &str) {
+    /// SQL as the superuser of the cluster.
+    pub fn execute(&self, statement: &str) {
         let mut psql = Command::new(&self.psql);
         psql.args(["--no-psqlrc", "--quiet", "--no-password", "--dbname"]).arg(self.url("postgres"));
         psql.args(["--set", "ON_ERROR_STOP=1", "--command", statement]).stdin(Stdio::null());

@@ -48,7 +48,7 @@ impl Column {
 fn schema_is_what_the_migrations_make() {
     let directory = tempfile::tempdir().expect("a directory");
     let file = directory.path().join("schema.db");
-    let location = Location { url: format!("sqlite:{}", file.display()).into(), connections: 1 };
+    let location = Location::new(format!("sqlite:{}", file.display()), 1);
     migrations::run(&location).expect("the migrations run");
     let mut connection = SqliteConnection::establish(&file.to_string_lossy()).expect("the database opens");
     expect_file!["../../src/store/schema.rs"].assert_eq(&schema(&mut connection));

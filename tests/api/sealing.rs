@@ -323,7 +323,7 @@ fn a_backup_is_made_while_people_write() {
 }
 
 fn location_of(file: &Path) -> Location {
-    Location { url: format!("sqlite:{}", file.display()).into(), connections: 2 }
+    Location::new(format!("sqlite:{}", file.display()), 2)
 }
 
 #[test]

@@ -562,7 +562,7 @@ fn a_gap_falls_back_to_the_steward_until_somebody_facilitates() {
 fn closing<T: Send + 'static>(
     server: &Server,
     caller: Caller,
-    work: impl FnOnce(&mut Connection, &Permit<act::CloseAccount>) -> Result<T, Problem> + Send + 'static,
+    work: impl Fn(&mut Connection, &Permit<act::CloseAccount>) -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
     actix_web::rt::System::new().block_on(server.db.write(move |connection| {
         let permit = authorize_own::<act::CloseAccount>(connection, &caller)?;
