@@ -8,11 +8,12 @@ use std::{
 };
 
 use clap::Args;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
 
 use crate::{
     rules::{instruments::Registry, suppression::SMALLEST_K},
-    store::{connection::Location, sealing::Masters},
+    store::{connection::Location, master_keys::KeySource, sealing::Masters},
 };
 
 /// Where the record is kept, and under which key.
@@ -34,6 +35,10 @@ pub struct StoreConfig {
     /// nothing is given. The key itself can also stand in CIRCLEKEEPER_MASTER_KEY
     #[arg(long, env = "CIRCLEKEEPER_MASTER_KEY_FILE")]
     pub master_key_file: Option<PathBuf>,
+    /// Command that prints such lines within 10 seconds, instead of a file: a program and its arguments, parted at white
+    /// space and run without a shell
+    #[arg(long, env = "CIRCLEKEEPER_MASTER_KEY_COMMAND", value_name = "COMMAND", hide_env_values = true)]
+    pub master_key_command: Option<String>,
     /// The master key itself, instead of a file; only from the environment
     #[arg(skip = std::env::var("CIRCLEKEEPER_MASTER_KEY").ok().map(SecretString::from))]
     pub master_key: Option<SecretString>,
@@ -48,45 +53,93 @@ impl StoreConfig {
         }
     }
 
-    /// The master keys: from the environment, from the named file, or, for an embedded database, from a key file
-    /// beside it that is made with owner-only rights where there is none. The second value says where one was made.
-    pub fn masters(&self) -> Result<(Masters, Option<PathBuf>), String> {
-        self.find_masters(true)
+    /// Where the master keys come from: the one source that is named, or, for an embedded database, a key file beside it
+    /// that is made with owner-only rights where there is none. The second value says where one was made.
+    ///
+    /// # Errors
+    /// One line for people, when several are named, or none and there is none to be made.
+    pub fn key_source(&self) -> Result<(KeySource, Option<PathBuf>), String> {
+        self.find_source(true)
     }
 
     /// The master keys of what is there already: none is made.
     pub fn kept_masters(&self) -> Result<Masters, String> {
-        self.find_masters(false).map(|(masters, _)| masters)
+        self.find_source(false)?.0.read()
     }
 
-    fn find_masters(&self, makes: bool) -> Result<(Masters, Option<PathBuf>), String> {
-        if let Some(key) = &self.master_key {
-            return Ok((Masters::read(key)?, None));
-        }
-        let (path, may_make) = match (&self.master_key_file, self.location().file()) {
-            (Some(path), _) => (path.clone(), false),
-            (None, Some(database)) => (PathBuf::from(format!("{database}.key")), makes),
-            (None, None) => {
-                return Err("PostgreSQL needs a master key: set CIRCLEKEEPER_MASTER_KEY or \
-                            CIRCLEKEEPER_MASTER_KEY_FILE (circlekeeper new-key prints one)"
-                    .into());
+    fn named_source(&self) -> Result<Option<KeySource>, String> {
+        let key = self.master_key.clone().map(|lines| ("CIRCLEKEEPER_MASTER_KEY", KeySource::Lines(lines)));
+        let file = self.master_key_file.clone().map(|path| ("--master-key-file", KeySource::File(path)));
+        let command = self.master_key_command.clone().map(|words| ("--master-key-command", KeySource::Command(words)));
+        let mut named: Vec<_> = [key, file, command].into_iter().flatten().collect();
+        match named.as_slice() {
+            [_, _, ..] => {
+                let names: Vec<&str> = named.iter().map(|(name, _)| *name).collect();
+                Err(format!("the master key can have one source, and {} are named", names.join(" and ")))
             }
+            _ => Ok(named.pop().map(|(_, source)| source)),
+        }
+    }
+
+    fn find_source(&self, makes: bool) -> Result<(KeySource, Option<PathBuf>), String> {
+        if let Some(source) = self.named_source()? {
+            return Ok((source, None));
+        }
+        let location = self.location();
+        let Some(database) = location.file() else {
+            return Err("PostgreSQL needs a master key: set CIRCLEKEEPER_MASTER_KEY, CIRCLEKEEPER_MASTER_KEY_FILE or \
+                        CIRCLEKEEPER_MASTER_KEY_COMMAND (circlekeeper new-key prints a key)"
+                .into());
         };
-        let is_beside = self.master_key_file.is_none();
-        let database_exists = self.location().file().is_some_and(|database| Path::new(database).exists());
-        if is_beside && database_exists && !path.exists() {
+        let path = PathBuf::from(format!("{database}.key"));
+        if Path::new(database).exists() && !path.exists() {
             return Err(format!(
                 "the database exists, and its key file {} does not: nothing in it can be read without",
                 path.display()
             ));
         }
-        let made = may_make && !path.exists();
+        let made = makes && !path.exists();
         if made {
             write_secret(&path, &Masters::generate()).map_err(|error| format!("{}: {error}", path.display()))?;
         }
-        let lines = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok((Masters::read(&SecretString::from(lines))?, made.then_some(path)))
+        Ok((KeySource::File(path.clone()), made.then_some(path)))
     }
+}
+
+/// Puts a new newest line into a key file. The file is replaced as a whole, so that a server that reads it meanwhile finds
+/// the former lines or all of them; its owner and rights stay. Returns the name of the new key.
+///
+/// # Errors
+/// One line for people, when the file is not there, holds no master keys, or cannot be replaced.
+pub fn add_master(path: &Path) -> Result<String, String> {
+    let said = |error: io::Error| format!("{}: {error}", path.display());
+    // Where the name is a link, what it leads to is replaced.
+    let file = fs::canonicalize(path).map_err(said)?;
+    KeySource::File(file.clone()).read()?;
+    let former = SecretString::from(fs::read_to_string(&file).map_err(said)?);
+    let line = Masters::generate();
+    let mut beside = file.clone().into_os_string();
+    beside.push(".new");
+    let beside = PathBuf::from(beside);
+    let all = Zeroizing::new(format!("{line}\n{}", former.expose_secret().trim_end()));
+    write_secret(&beside, &all).map_err(|error| format!("{}: {error}", beside.display()))?;
+    let replaced = like(&file, &beside).and_then(|()| fs::rename(&beside, &file));
+    if let Err(error) = replaced {
+        let _ = fs::remove_file(&beside);
+        return Err(said(error));
+    }
+    Ok(line.split(':').next().unwrap_or_default().to_owned())
+}
+
+/// Gives a file the owner and the rights of another: the server that reads it may run as somebody else.
+fn like(other: &Path, file: &Path) -> io::Result<()> {
+    let known = fs::metadata(other)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, chown};
+        chown(file, Some(known.uid()), Some(known.gid()))?;
+    }
+    fs::set_permissions(file, known.permissions())
 }
 
 /// Writes a file that only its owner can read.

@@ -199,7 +199,7 @@ impl House {
         Ok(House {
             door,
             db: db.clone(),
-            tokens: Tokens::new(db.token_secrets(), db.clock.clone(), 500 * 24 * 60),
+            tokens: Tokens::new(db.masters(), db.clock.clone(), 500 * 24 * 60),
             password,
             shifted: Cell::new(0),
             evening: last_evening(db.clock.now())?,
@@ -884,7 +884,7 @@ impl<'a> Year<'a> {
             let lifetimes = Lifetimes { idle_minutes: TOKEN_DAYS * 24 * 60, longest_hours: TOKEN_DAYS * 24 };
             Ok(sign_ins::insert(connection, account, Some("API tools"), false, lifetimes)?.caller)
         }))?;
-        let tokens = Tokens::new(house.db.token_secrets(), house.db.clock.clone(), TOKEN_DAYS * 24 * 60);
+        let tokens = Tokens::new(house.db.masters(), house.db.clock.clone(), TOKEN_DAYS * 24 * 60);
         Ok(tokens.sign(caller, house.db.clock.now()))
     }
 }

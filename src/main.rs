@@ -7,7 +7,7 @@ use std::{
 };
 
 use circlekeeper::{
-    config::{ServerConfig, StoreConfig},
+    config::{ServerConfig, StoreConfig, add_master},
     demo,
     identity::Passwords,
     routes, server,
@@ -15,7 +15,9 @@ use circlekeeper::{
         access_log::{self, Verdict},
         accounts, backup,
         connection::{Clock, Db},
-        invitations, migrations, organizations,
+        invitations, keys,
+        master_keys::LiveMasters,
+        migrations, organizations,
         sealing::Masters,
         wall,
     },
@@ -26,6 +28,15 @@ const ENVIRONMENT: &str = "\
 Also read from the environment:
   CIRCLEKEEPER_MASTER_KEY  the master key itself, instead of a file
   CIRCLEKEEPER_LOG         what is logged, such as info or circlekeeper=debug [default: info]";
+
+const ROTATION: &str = "\
+To change the master key while servers run (docs/keys.md has the whole of it):
+  1. circlekeeper new-key --into FILE   or put a new first line into whatever prints or holds the lines
+  2. wait two minutes                   every server reads its source again within one
+  3. circlekeeper rewrap-keys           as often as it takes until nothing depends on an older master key
+  4. wait for the longest access token  CIRCLEKEEPER_ACCESS_MINUTES: those of the older key still count until then
+  5. take the older line away           and keep it offline, as long as copies are kept that were made before step 3
+                                        and whose key files prune-keys has not brought up to date";
 
 /// One confidential record for therapist-led and peer-led groups.
 #[derive(Parser)]
@@ -62,8 +73,31 @@ enum Command {
     /// Accounts
     #[command(subcommand)]
     Account(Account),
-    /// Print a new master key
-    NewKey,
+    /// Print a new master key, or put it into a key file as the newest
+    #[command(after_help = ROTATION)]
+    NewKey {
+        /// The key file, which must be there; running servers read it again within a minute
+        #[arg(long, value_name = "FILE")]
+        into: Option<PathBuf>,
+    },
+    /// Wrap every data key anew under the newest master key, while servers run
+    #[command(after_help = ROTATION)]
+    RewrapKeys {
+        #[command(flatten)]
+        store: StoreConfig,
+    },
+    /// Destroy, in the key files of older copies, the keys that the database has destroyed since
+    ///
+    /// Run it after an erasure, and after each backup: it is what makes an older copy open nothing of somebody who was
+    /// erased. The keys that stay are taken over as they are wrapped now. Never name a database that was itself restored
+    /// from an older copy than the files: it lacks the keys of whoever came after.
+    PruneKeys {
+        /// Key files, as backup makes them beside its copies
+        #[arg(required = true, value_name = "FILE.keys")]
+        files: Vec<PathBuf>,
+        #[command(flatten)]
+        store: StoreConfig,
+    },
     /// Copy an embedded database while the server runs; its data keys go to FILE.keys
     Backup {
         /// The copy; must not exist yet
@@ -144,7 +178,7 @@ fn run(command: Command) -> Outcome {
             serve(db, &server, |address| println!("listening on http://{address}"))
         }
         Command::Migrate { application_role, store } => {
-            masters(&store)?;
+            live_masters(&store)?;
             let location = store.location();
             let done = migrations::run(&location).map_err(inside)?;
             println!("{} migrations run", done.len());
@@ -162,8 +196,22 @@ fn run(command: Command) -> Outcome {
             create_administrator(&organization, &store)
         }
         Command::Account(Account::ResetPassword { sign_in_name, store }) => reset_password(&sign_in_name, &store),
-        Command::NewKey => {
+        Command::NewKey { into: None } => {
             println!("{}", Masters::generate());
+            Ok(())
+        }
+        Command::NewKey { into: Some(file) } => {
+            let name = add_master(&file)?;
+            println!("{name} is the newest master key in {}", file.display());
+            println!("within a minute every running server has read it; then: circlekeeper rewrap-keys");
+            Ok(())
+        }
+        Command::RewrapKeys { store } => rewrap_keys(&store),
+        Command::PruneKeys { files, store } => {
+            for file in files {
+                let pruned = backup::prune(&store.location(), &file).map_err(inside)?;
+                println!("{}: {} keys destroyed, {} kept", file.display(), pruned.destroyed, pruned.kept);
+            }
             Ok(())
         }
         Command::Backup { file, store } => {
@@ -205,19 +253,42 @@ fn log_to_stderr(json: bool) {
     if json { lines.json().init() } else { lines.init() }
 }
 
-fn masters(store: &StoreConfig) -> Result<Masters, String> {
-    let (masters, made) = store.masters()?;
+fn live_masters(store: &StoreConfig) -> Result<LiveMasters, String> {
+    let (source, made) = store.key_source()?;
     if let Some(path) = made {
         eprintln!("made a master key in {}: keep a copy of it apart from the database", path.display());
     }
-    Ok(masters)
+    LiveMasters::of(source)
+}
+
+fn rewrap_keys(store: &StoreConfig) -> Outcome {
+    let done = keys::rewrap(&store.location(), &store.kept_masters()?).map_err(inside)?;
+    println!("{} data keys wrapped anew under {}", done.keys, done.newest);
+    for (name, keys) in &done.under_others {
+        println!("{keys} still depend on {name}");
+    }
+    if !done.unknown.is_empty() {
+        return Err(format!(
+            "not among the master keys, so that nothing under them opens: {}",
+            done.unknown.join(", ")
+        ));
+    }
+    if !done.under_others.is_empty() {
+        return Err("a server wrapped keys under an older master key meanwhile: run this again in a minute".into());
+    }
+    println!("nothing depends on an older master key now");
+    println!(
+        "a server that has not read the newest line yet may still make a key under an older one: run this again two \
+         minutes after the line was added, and take older lines away only when it finds nothing to do"
+    );
+    Ok(())
 }
 
 /// Opens the database. An embedded one is brought to the newest schema; PostgreSQL waits for `migrate`, so that several
 /// servers do not race to change it.
 fn open(store: &StoreConfig) -> Result<Db, String> {
     let location = store.location();
-    let masters = masters(store)?;
+    let masters = live_masters(store)?;
     if location.is_postgres() {
         if migrations::are_pending(&location).map_err(inside)? {
             return Err("the database waits for migrations: run circlekeeper migrate first".into());
@@ -317,6 +388,7 @@ fn serve_demo(args: &DemoArgs, directory: &Path) -> Outcome {
         replica_url: None,
         transaction_pooler: false,
         master_key_file: None,
+        master_key_command: None,
         // The key is gone with the demo: nobody has to be told where it is.
         master_key: Some(Masters::generate().into()),
     };

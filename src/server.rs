@@ -38,6 +38,8 @@ use crate::{
 
 /// How often the server clears away what has had its day.
 const HOUSEKEEPING: Duration = Duration::from_secs(600);
+/// How often the server reads its master keys again; docs/keys.md says how long a rotation waits, by this.
+const KEY_READING: Duration = Duration::from_secs(60);
 
 /// A server that listens.
 pub struct Running {
@@ -70,7 +72,7 @@ impl Parts {
                 .into(),
             api: Arc::new(api),
             db: Data::new(db.clone()),
-            tokens: Data::new(Tokens::new(db.token_secrets(), db.clock.clone(), config.access_minutes)),
+            tokens: Data::new(Tokens::new(db.masters(), db.clock.clone(), config.access_minutes)),
             passwords: Data::new(Passwords::new(config.hashing.unwrap_or_else(cores))),
             lifetimes: Data::new(Lifetimes { idle_minutes: config.idle_minutes, longest_hours: config.sign_in_hours }),
             proxies: Data::new(TrustedProxies(config.trusted_proxies.clone())),
@@ -153,6 +155,7 @@ pub fn start(db: Db, config: &ServerConfig) -> std::io::Result<Running> {
     .disable_signals()
     .bind(config.bind)?;
     let address = server.addrs()[0];
+    actix_web::rt::spawn(keep_masters(db.clone()));
     actix_web::rt::spawn(keep_house(db, guesses));
     Ok(Running { server: server.run(), address })
 }
@@ -160,6 +163,16 @@ pub fn start(db: Db, config: &ServerConfig) -> std::io::Result<Running> {
 /// The OpenAPI document, as `/openapi.json` serves it.
 pub fn contract() -> String {
     Document::of(&Api::new()).and_then(|document| serde_json::to_string_pretty(&document)).unwrap_or_default()
+}
+
+async fn keep_masters(db: Db) {
+    let masters = db.masters();
+    while masters.can_change() {
+        actix_web::rt::time::sleep(KEY_READING).await;
+        let masters = masters.clone();
+        // A key service may take its time.
+        let _ = web::block(move || masters.read_again()).await;
+    }
 }
 
 async fn keep_house(db: Db, guesses: Data<Guesses>) {

@@ -8,6 +8,7 @@ mod outcomes;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/api/postgres.rs"]
 mod postgres;
+mod sealing;
 mod servers;
 mod statements;
 mod year;
@@ -139,12 +140,19 @@ fn main() {
     if size.includes("outcomes, change engine") {
         outcomes::change_engine(size.seconds);
     }
+    let costs = size.includes("sealing").then(|| sealing::measure(size.seconds));
+    if let Some(costs) = &costs {
+        costs.print();
+    }
+    if size.only == "sealing" {
+        return;
+    }
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../bench");
     let only = std::env::var("BENCH_DATABASE").unwrap_or_default();
     if only != "postgres" {
         eprintln!("filling an embedded database, or copying the filled one");
         let location = year::embedded(&directory, size.groups);
-        bench("SQLite", &location, &size, cores);
+        bench("SQLite", &location, &size, cores, costs.as_ref());
         year::remove(&directory.join("run.db"));
     }
     #[cfg(feature = "postgres")]
@@ -156,13 +164,14 @@ fn main() {
                 let location = Location::new(cluster.fresh_database(), 8);
                 circlekeeper::store::migrations::run(&location).expect("the migrations run");
                 year::fill(&location, size.groups);
-                bench("PostgreSQL", &location, &size, cores);
+                bench("PostgreSQL", &location, &size, cores, costs.as_ref());
             }
         }
     }
 }
 
-fn bench(database: &'static str, location: &Location, size: &Size, cores: usize) {
+fn bench(database: &'static str, location: &Location, size: &Size, cores: usize, costs: Option<&sealing::Costs>) {
+    let mut recordings = None;
     let cast = cast(location);
     let planned = {
         let most: usize = CONNECTIONS.iter().map(|connections| 2 * size.recordings(*connections)).sum();
@@ -178,7 +187,9 @@ fn bench(database: &'static str, location: &Location, size: &Size, cores: usize)
         let empty = Process::empty();
         let mut next = 2;
         for connections in CONNECTIONS.into_iter().filter(|_| size.includes("record a session")) {
-            record(database, location, size, connections, &server, &cast, &planned, &mut next).print();
+            let line = record(database, location, size, connections, &server, &cast, &planned, &mut next);
+            line.print();
+            recordings.get_or_insert_with(|| line.run.rate());
         }
         for (operation, requests, statements) in [
             (
@@ -204,6 +215,9 @@ fn bench(database: &'static str, location: &Location, size: &Size, cores: usize)
             five_years(database, location, size, &server, &empty, &cast);
         }
     }
+    if let Some((costs, recordings)) = costs.zip(recordings) {
+        costs.print_share(database, recordings);
+    }
     if size.includes("memory") {
         memory(database, location, &cast);
     }
@@ -218,7 +232,7 @@ fn bench(database: &'static str, location: &Location, size: &Size, cores: usize)
 fn cast(location: &Location) -> Cast {
     let groups = year::groups(&mut Bare::open(location));
     let db = year::open(location);
-    let tokens = Tokens::new(db.token_secrets(), Clock::default(), 24 * 60);
+    let tokens = Tokens::new(db.masters(), Clock::default(), 24 * 60);
     let token = |caller| tokens.sign(caller, db.clock.now());
     let leads = year::sign_in(&db, groups.iter().map(|group| group.lead).collect());
     let leads = leads.into_iter().map(|caller| (caller, token(caller))).collect();
@@ -370,7 +384,7 @@ fn five_years(
     cast: &Cast,
 ) {
     let db = year::open(location);
-    let tokens = Tokens::new(db.token_secrets(), Clock::default(), 24 * 60);
+    let tokens = Tokens::new(db.masters(), Clock::default(), 24 * 60);
     let now = db.clock.now();
     // The second member of a group: the first one's year stays a year.
     let people: Vec<(Id, Id, Id, String)> = cast

@@ -97,7 +97,7 @@ pub fn report(database: &str, location: &Location, people: usize) {
     let token = {
         let db = year::open(location);
         let caller = year::sign_in(&db, vec![account]).swap_remove(0);
-        Tokens::new(db.token_secrets(), Clock::default(), 24 * 60).sign(caller, db.clock.now())
+        Tokens::new(db.masters(), Clock::default(), 24 * 60).sign(caller, db.clock.now())
     };
     let now = Clock::default().now();
     let quarter = Quarter::of(now.plus_days(-371).day_in("UTC"));

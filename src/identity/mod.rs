@@ -7,6 +7,7 @@ mod token;
 use std::{
     future::{Ready, ready},
     net::{IpAddr, SocketAddr},
+    pin::Pin,
 };
 
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
@@ -27,15 +28,18 @@ pub struct Caller {
 
 impl FromRequest for Caller {
     type Error = Problem;
-    type Future = Ready<Result<Caller, Problem>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Caller, Problem>>>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let caller = request.app_data::<Data<Tokens>>().and_then(|tokens| {
-            let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-            let (scheme, token) = header.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| tokens.verify(token.trim()))?
+        let tokens = request.app_data::<Data<Tokens>>().cloned();
+        let token = request.headers().get(header::AUTHORIZATION).and_then(|header| {
+            let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
         });
-        ready(caller.ok_or(Problem::Unauthenticated))
+        Box::pin(async move {
+            let (tokens, token) = tokens.zip(token).ok_or(Problem::Unauthenticated)?;
+            tokens.verify(&token).await.ok_or(Problem::Unauthenticated)
+        })
     }
 }
 

@@ -1,9 +1,9 @@
 //! Backups: a consistent copy while the server runs, its data keys apart, and the check that a copy is whole.
 //!
-//! The wrapped data keys go to a file of their own beside the copy. Who erases a member destroys that member's key
-//! in the newest key file, and no older copy of the data opens what belonged to them.
+//! The wrapped data keys go to a file of their own beside the copy. Who erases a member destroys that member's key in the
+//! database, [`prune`] destroys it in the key files of older copies, and no older copy opens what belonged to them.
 
-use std::{fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
 
 use diesel::{Connection as _, RunQueryDsl, connection::SimpleConnection, sqlite::SqliteConnection};
 
@@ -60,24 +60,28 @@ pub fn copy(location: &Location, file: &Path) -> Result<(), Problem> {
 
 /// Dumps a PostgreSQL database: first all but the data keys, then the keys, so that no copied row lacks its key.
 fn dump(location: &Location, file: &Path, keys: &Path) -> Result<(), Problem> {
-    let (url, password) = without_password(location.url.expose_secret());
-    for (target, part) in [(file, "--exclude-table-data=data_keys"), (keys, "--table=data_keys")] {
-        let mut command = Command::new("pg_dump");
-        command.args(["--format=custom", "--no-password", part, "--file"]).arg(target).arg("--dbname").arg(&url);
-        if part.starts_with("--table") {
-            command.arg("--data-only");
-        }
-        // In the environment, because everybody on the machine can read a command line.
-        if let Some(password) = &password {
-            command.env("PGPASSWORD", password);
-        }
-        let done = command.output().map_err(|error| fault(format!("pg_dump: {error}")))?;
-        if !done.status.success() {
-            return Err(fault(format!("pg_dump: {}", String::from_utf8_lossy(&done.stderr).trim())));
-        }
-    }
+    dump_part(location, file, "--exclude-table-data=data_keys")?;
+    dump_part(location, keys, "--table=data_keys")?;
     restrict(file)?;
     restrict(keys)
+}
+
+fn dump_part(location: &Location, target: &Path, part: &str) -> Result<(), Problem> {
+    let (url, password) = without_password(location.url.expose_secret());
+    let mut command = Command::new("pg_dump");
+    command.args(["--format=custom", "--no-password", part, "--file"]).arg(target).arg("--dbname").arg(&url);
+    if part.starts_with("--table") {
+        command.arg("--data-only");
+    }
+    // In the environment, because everybody on the machine can read a command line.
+    if let Some(password) = &password {
+        command.env("PGPASSWORD", password);
+    }
+    let done = command.output().map_err(|error| fault(format!("pg_dump: {error}")))?;
+    if !done.status.success() {
+        return Err(fault(format!("pg_dump: {}", String::from_utf8_lossy(&done.stderr).trim())));
+    }
+    Ok(())
 }
 
 /// A PostgreSQL URL without its password, and the password with its percent signs decoded.
@@ -175,6 +179,137 @@ pub fn join_keys(copy: &Path) -> Result<i64, Problem> {
     let held: Count =
         diesel::sql_query("SELECT count(*) AS number FROM data_keys").get_result(&mut connection).map_err(fault)?;
     Ok(held.number)
+}
+
+/// What came of bringing a key file to the state of the database.
+#[derive(Debug)]
+pub struct Pruned {
+    /// How many keys were destroyed in it.
+    pub destroyed: usize,
+    /// How many it holds now.
+    pub kept: usize,
+}
+
+/// Destroys, in the key file of an older copy, the keys that the database has destroyed since. The others are taken over as
+/// they are wrapped now, so that the copy opens without the masters of its day. Of PostgreSQL, whose archives cannot be
+/// changed, a new one takes the place of the old: it holds the keys of later owners too, which open nothing in the copy.
+///
+/// # Errors
+/// When it is not a key file of this installation; then nothing is changed.
+pub fn prune(location: &Location, keys: &Path) -> Result<Pruned, Problem> {
+    if !keys.exists() {
+        return Err(fault(format!("there is no file {}", keys.display())));
+    }
+    match location.file() {
+        Some(database) => prune_file(database, keys),
+        None => prune_dump(location, keys),
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Number {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    number: i64,
+}
+
+fn number(connection: &mut SqliteConnection, sql: &str) -> Result<i64, Problem> {
+    let row: Number = diesel::sql_query(sql).get_result(connection).map_err(fault)?;
+    Ok(row.number)
+}
+
+const FOREIGN: &str = "is not a key file of this installation";
+
+fn prune_file(database: &str, keys: &Path) -> Result<Pruned, Problem> {
+    if !Path::new(database).exists() {
+        return Err(fault(format!("there is no database at {database}")));
+    }
+    let foreign = || fault(format!("{} {FOREIGN}", keys.display()));
+    let name = keys.to_str().ok_or_else(|| fault("the name of the key file is not text"))?;
+    let mut connection = SqliteConnection::establish(name).map_err(fault)?;
+    connection
+        .batch_execute("PRAGMA busy_timeout = 10000; PRAGMA secure_delete = ON; PRAGMA synchronous = FULL;")
+        .map_err(fault)?;
+    // A key file holds this one table: a copy, or the database itself, was named by mistake.
+    let tables = number(
+        &mut connection,
+        "SELECT count(*) + sum(name <> 'data_keys') AS number FROM sqlite_master WHERE type = 'table'",
+    );
+    if tables.ok() != Some(1) {
+        return Err(foreign());
+    }
+    diesel::sql_query("ATTACH DATABASE ? AS live")
+        .bind::<diesel::sql_types::Text, _>(database)
+        .execute(&mut connection)
+        .map_err(fault)?;
+    // The moment at which the installation's key was made says whose file it is: it outlives every change of master.
+    let same = number(
+        &mut connection,
+        "SELECT count(*) AS number FROM main.data_keys JOIN live.data_keys AS other USING (owner_id, created_at) \
+         WHERE owner_id = zeroblob(16)",
+    );
+    if same? != 1 {
+        return Err(foreign());
+    }
+    let gone = "FROM main.data_keys WHERE owner_id NOT IN (SELECT owner_id FROM live.data_keys)";
+    let destroyed = connection.immediate_transaction(|connection| {
+        let destroyed = diesel::sql_query(format!("DELETE {gone}")).execute(connection)?;
+        connection.batch_execute(
+            "UPDATE main.data_keys SET wrapped = (SELECT other.wrapped FROM live.data_keys AS other \
+             WHERE other.owner_id = main.data_keys.owner_id)",
+        )?;
+        Ok::<_, diesel::result::Error>(destroyed)
+    });
+    let destroyed = destroyed.map_err(fault)?;
+    connection.batch_execute("DETACH DATABASE live; VACUUM;").map_err(fault)?;
+    let kept = number(&mut connection, "SELECT count(*) AS number FROM data_keys")?;
+    Ok(Pruned { destroyed, kept: usize::try_from(kept).unwrap_or_default() })
+}
+
+/// The owners in an archive of keys, and when the installation's was made.
+fn owners_in(archive: &Path) -> Result<(BTreeSet<String>, Option<String>), Problem> {
+    let read = Command::new("pg_restore")
+        .args(["--data-only", "--table=data_keys", "--file=-"])
+        .arg(archive)
+        .output()
+        .map_err(|error| fault(format!("pg_restore: {error}")))?;
+    if !read.status.success() {
+        return Err(fault(format!("pg_restore: {}", String::from_utf8_lossy(&read.stderr).trim())));
+    }
+    let text = String::from_utf8_lossy(&read.stdout);
+    let rows = text.lines().skip_while(|line| !line.starts_with("COPY ")).skip(1).take_while(|line| *line != "\\.");
+    let installation = crate::values::Id::INSTALLATION.to_string();
+    let (mut owners, mut made_at) = (BTreeSet::new(), None);
+    for row in rows {
+        let mut fields = row.split('\t');
+        let owner = fields.next().unwrap_or_default().to_owned();
+        if owner == installation {
+            made_at = fields.next_back().map(str::to_owned);
+        }
+        owners.insert(owner);
+    }
+    Ok((owners, made_at))
+}
+
+fn prune_dump(location: &Location, keys: &Path) -> Result<Pruned, Problem> {
+    let foreign = || fault(format!("{} {FOREIGN}", keys.display()));
+    if !is_dump(keys) {
+        return Err(foreign());
+    }
+    let (former, made_at) = owners_in(keys)?;
+    let mut beside = keys.as_os_str().to_owned();
+    beside.push(".partial");
+    let beside = std::path::PathBuf::from(beside);
+    let _ = fs::remove_file(&beside);
+    dump_part(location, &beside, "--table=data_keys")?;
+    let (present, made_now) = owners_in(&beside)?;
+    if made_at.is_none() || made_at != made_now {
+        let _ = fs::remove_file(&beside);
+        return Err(foreign());
+    }
+    restrict(&beside)?;
+    fs::File::open(&beside).and_then(|file| file.sync_all()).map_err(fault)?;
+    fs::rename(&beside, keys).map_err(fault)?;
+    Ok(Pruned { destroyed: former.difference(&present).count(), kept: present.len() })
 }
 
 #[cfg(unix)]

@@ -26,8 +26,9 @@ use tokio::sync::{Semaphore, oneshot};
 use super::{
     access_log::{Chain, Entry},
     keys,
+    master_keys::LiveMasters,
     permit::Permit,
-    sealing::{InstallationKeys, Keys, Masters, random},
+    sealing::{InstallationKeys, Keys, random},
     wall,
 };
 use crate::{
@@ -351,7 +352,7 @@ pub struct Connection {
 
 /// What all connections share.
 pub(super) struct Shared {
-    pub masters: Masters,
+    pub masters: Arc<LiveMasters>,
     pub installation: InstallationKeys,
     /// Whether PostgreSQL holds the server to the scope that it names.
     walled: bool,
@@ -565,7 +566,8 @@ pub struct Db {
 
 impl Db {
     /// Opens a migrated database and begins this server's chain of the access log.
-    pub fn open(location: &Location, masters: Masters, clock: Clock) -> Result<Db, Problem> {
+    pub fn open(location: &Location, masters: impl Into<LiveMasters>, clock: Clock) -> Result<Db, Problem> {
+        let masters = Arc::new(masters.into());
         let unreachable = |error: &dyn std::fmt::Display| {
             // libpq's messages name host and user, never the password.
             Problem::Internal(format!("the database cannot be opened: {error}"))
@@ -600,9 +602,14 @@ impl Db {
         Ok(Db { pool, places, writer, shared, clock, postgres: location.is_postgres() })
     }
 
-    /// The secrets that sign access tokens; see [`Masters::token_secrets`].
+    /// The master keys that are in force.
+    pub fn masters(&self) -> Arc<LiveMasters> {
+        self.shared.masters.clone()
+    }
+
+    /// The secrets that sign access tokens at this moment; see [`super::sealing::Masters::token_secrets`].
     pub fn token_secrets(&self) -> Vec<(String, Vec<u8>)> {
-        self.shared.masters.token_secrets().map(|(name, secret)| (name.to_owned(), secret.to_vec())).collect()
+        self.shared.masters.now().token_secrets().map(|(name, secret)| (name.to_owned(), secret.to_vec())).collect()
     }
 
     pub fn installation(&self) -> &InstallationKeys {

@@ -3,11 +3,11 @@
 //! The master key wraps one data key for each owner (an account, a member, a group, an organization, the
 //! installation). A ciphertext is bound to table, column, row and owner: moved elsewhere, it does not open.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use aws_lc_rs::{
     aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
-    digest, hkdf, hmac,
+    constant_time, digest, hkdf, hmac,
     signature::{Ed25519KeyPair, KeyPair},
 };
 use data_encoding::{BASE64, BASE64URL_NOPAD};
@@ -25,7 +25,12 @@ const KEY: usize = 32;
 pub struct Place(pub &'static str, pub Id);
 
 /// The master keys, newest first. The first one wraps and signs; the others only open and verify.
-pub struct Masters(Vec<Master>);
+pub struct Masters {
+    listed: Vec<Arc<Master>>,
+    /// Those that were listed before and are not any more. They still open what is wrapped under them, so that a line
+    /// that was taken away too early breaks nothing while the server runs; no token counts under them.
+    gone: Vec<Arc<Master>>,
+}
 
 struct Master {
     name: String,
@@ -36,7 +41,7 @@ struct Master {
 impl Masters {
     /// Reads lines `name:base64`, each with 32 bytes; the newest first.
     pub fn read(lines: &SecretString) -> Result<Masters, String> {
-        let mut masters = Vec::new();
+        let mut listed: Vec<Arc<Master>> = Vec::new();
         for (number, line) in lines.expose_secret().lines().enumerate() {
             let line = line.trim();
             if line.is_empty() {
@@ -49,21 +54,72 @@ impl Masters {
             if !is_name {
                 return Err(bad("needs a name of 1 to 32 letters, digits and hyphens"));
             }
+            if listed.iter().any(|master| master.name == name) {
+                return Err(bad("has the name of a line above it"));
+            }
             let key = Zeroizing::new(BASE64.decode(key.trim().as_bytes()).map_err(|_| bad("is not base64"))?);
             if key.len() != KEY {
                 return Err(bad("does not hold 32 bytes"));
             }
             let wrapping = derive(&key, b"wrapping");
-            masters.push(Master {
+            listed.push(Arc::new(Master {
                 name: name.to_owned(),
                 wrapping: RandomizedNonceKey::new(&AES_256_GCM, &wrapping[..]).map_err(|_| bad("is not a key"))?,
                 tokens: derive(&key, b"tokens"),
-            });
+            }));
         }
-        if masters.is_empty() {
+        if listed.is_empty() {
             return Err("the master key is empty".into());
         }
-        Ok(Masters(masters))
+        Ok(Masters { listed, gone: Vec::new() })
+    }
+
+    /// What was read anew, after these.
+    ///
+    /// # Errors
+    /// When a name that is known has another key now: what is wrapped under the one would never open under the other.
+    pub(super) fn followed_by(&self, next: Masters) -> Result<Masters, String> {
+        for master in &next.listed {
+            let is_other = |known: &&Arc<Master>| {
+                known.name == master.name
+                    && constant_time::verify_slices_are_equal(&known.tokens[..], &master.tokens[..]).is_err()
+            };
+            if self.all().any(|known| is_other(&known)) {
+                return Err(format!("the name {} has another key than before", master.name));
+            }
+        }
+        let is_gone = |known: &&Arc<Master>| next.listed.iter().all(|master| master.name != known.name);
+        let gone = self.all().filter(is_gone).cloned().collect();
+        Ok(Masters { listed: next.listed, gone })
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<Master>> {
+        self.listed.iter().chain(&self.gone)
+    }
+
+    /// The names of those that are listed, the newest first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.listed.iter().map(|master| master.name.as_str())
+    }
+
+    /// The names of those that were listed once.
+    pub(super) fn gone(&self) -> impl Iterator<Item = &str> {
+        self.gone.iter().map(|master| master.name.as_str())
+    }
+
+    /// The one that wraps and signs.
+    pub fn newest(&self) -> &str {
+        &self.listed[0].name
+    }
+
+    /// The name of the master under which a data key is wrapped, and the rest of it.
+    pub(super) fn named(wrapped: &[u8]) -> Option<(&[u8], &[u8])> {
+        let (&length, rest) = wrapped.split_first()?;
+        rest.split_at_checked(length as usize)
+    }
+
+    pub(super) fn knows(&self, name: &[u8]) -> bool {
+        self.all().any(|master| master.name.as_bytes() == name)
     }
 
     /// A new master key, as the line that [`Masters::read`] reads.
@@ -74,11 +130,11 @@ impl Masters {
 
     /// The secrets that sign access tokens, each with its key id; the first signs.
     pub fn token_secrets(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.iter().map(|master| (master.name.as_str(), &master.tokens[..]))
+        self.listed.iter().map(|master| (master.name.as_str(), &master.tokens[..]))
     }
 
-    pub(super) fn wrap(&self, owner: Id, key: &[u8; KEY]) -> Vec<u8> {
-        let master = &self.0[0];
+    pub(super) fn wrap(&self, owner: Id, key: &[u8]) -> Vec<u8> {
+        let master = &self.listed[0];
         let mut wrapped = vec![master.name.len() as u8];
         wrapped.extend_from_slice(master.name.as_bytes());
         wrapped.extend(seal(&master.wrapping, owner.0.as_bytes(), key));
@@ -86,9 +142,8 @@ impl Masters {
     }
 
     pub(super) fn unwrap(&self, owner: Id, wrapped: &[u8]) -> Option<DataKey> {
-        let (&length, rest) = wrapped.split_first()?;
-        let (name, sealed) = rest.split_at_checked(length as usize)?;
-        let master = self.0.iter().find(|master| master.name.as_bytes() == name)?;
+        let (name, sealed) = Masters::named(wrapped)?;
+        let master = self.all().find(|master| master.name.as_bytes() == name)?;
         let key = Zeroizing::new(open(&master.wrapping, owner.0.as_bytes(), sealed)?);
         DataKey::new(owner, &key)
     }
@@ -177,13 +232,19 @@ pub struct DataKey {
 }
 
 impl DataKey {
-    pub(super) fn new(owner: Id, raw: &[u8]) -> Option<DataKey> {
+    /// A key of 32 bytes; none of another length.
+    pub fn new(owner: Id, raw: &[u8]) -> Option<DataKey> {
         let aead = RandomizedNonceKey::new(&AES_256_GCM, raw).ok()?;
         Some(DataKey { owner, aead, raw: Zeroizing::new(raw.to_vec()) })
     }
 
     pub(super) fn generate() -> Zeroizing<[u8; KEY]> {
         Zeroizing::new(random::<KEY>())
+    }
+
+    /// The same key, wrapped under the newest master.
+    pub(super) fn wrapped_by(&self, masters: &Masters) -> Vec<u8> {
+        masters.wrap(self.owner, &self.raw)
     }
 
     pub fn seal(&self, place: Place, text: &str) -> Sealed {

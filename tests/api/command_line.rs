@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// The program without any setting of the machine that runs the tests.
-fn program(directory: &Path) -> Command {
+pub fn program(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_circlekeeper"));
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CIRCLEKEEPER_") || name == *"DATABASE_URL" {
@@ -29,12 +29,12 @@ fn program(directory: &Path) -> Command {
     command
 }
 
-fn run(directory: &Path, arguments: &[&str]) -> Output {
+pub fn run(directory: &Path, arguments: &[&str]) -> Output {
     program(directory).args(arguments).output().expect("the program runs")
 }
 
 #[track_caller]
-fn succeeds(output: Output) -> String {
+pub fn succeeds(output: Output) -> String {
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
     text
@@ -42,7 +42,7 @@ fn succeeds(output: Output) -> String {
 
 /// Fails with one line for people that holds these words.
 #[track_caller]
-fn fails(output: Output, words: &str) {
+pub fn fails(output: Output, words: &str) {
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
     let lines: Vec<&str> = said.lines().collect();
@@ -146,7 +146,7 @@ fn served(arguments: &[&str]) -> (Serving, Option<tempfile::TempDir>) {
 }
 
 #[cfg(unix)]
-fn mode(file: &Path) -> u32 {
+pub fn mode(file: &Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     std::fs::metadata(file).expect("a file").permissions().mode() & 0o777
 }
@@ -274,6 +274,7 @@ fn the_help_names_every_flag_and_variable_and_shows_no_secret() {
         "--database-url",
         "--connections",
         "--master-key-file",
+        "--master-key-command",
         "--bind",
         "--workers",
         "--max-connections",
@@ -292,7 +293,10 @@ fn the_help_names_every_flag_and_variable_and_shows_no_secret() {
         assert!(text.contains("DATABASE_URL") && text.contains("CIRCLEKEEPER_MASTER_KEY_FILE"), "{text}");
     }
     let all = help(&[]);
-    for command in ["demo", "serve", "migrate", "account", "new-key", "backup", "verify", "restore", "verify-log"] {
+    for command in ["demo", "serve", "migrate", "account", "new-key", "backup", "verify", "restore", "verify-log"]
+        .into_iter()
+        .chain(["rewrap-keys", "prune-keys"])
+    {
         assert!(all.contains(&format!("  {command} ")), "{command} is not in\n{all}");
     }
     help(&["account", "create-administrator"]);

@@ -10,6 +10,7 @@ use circlekeeper::{
     store::{
         accounts::{self, Profile},
         connection::{Clock, Connection, Db, Location},
+        master_keys::LiveMasters,
         migrations,
         sealing::Masters,
         sign_ins::{self, Lifetimes},
@@ -240,8 +241,18 @@ impl Server {
 
     /// A server on a database that is there already.
     pub fn start_on(location: Location, directory: Option<tempfile::TempDir>, config: ServerConfig) -> Server {
-        let db = Db::open(&as_application(&location), masters(), Clock::default()).expect("the database opens");
-        let tokens = Tokens::new(db.token_secrets(), db.clock.clone(), config.access_minutes);
+        Server::start_under(masters(), location, directory, config)
+    }
+
+    /// A server with master keys of its own choice.
+    pub fn start_under(
+        masters: impl Into<LiveMasters>,
+        location: Location,
+        directory: Option<tempfile::TempDir>,
+        config: ServerConfig,
+    ) -> Server {
+        let db = Db::open(&as_application(&location), masters, Clock::default()).expect("the database opens");
+        let tokens = Tokens::new(db.masters(), db.clock.clone(), config.access_minutes);
         let config = ServerConfig { workers: Some(1), ..config };
         let (sender, receiver) = std::sync::mpsc::channel();
         let served = db.clone();

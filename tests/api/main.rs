@@ -9,6 +9,7 @@ mod world;
 
 mod access_log;
 mod access_matrix;
+mod at_rest;
 mod breaches;
 mod change;
 mod charts;
@@ -24,6 +25,7 @@ mod group_outcomes;
 mod groups;
 mod identity;
 mod instruments;
+mod keys;
 mod leaving;
 mod measures;
 mod meetings;

@@ -92,6 +92,13 @@ impl Cluster {
         self.execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
     }
 
+    /// Where the server keeps its files, once what it remembers is in them.
+    #[allow(dead_code, reason = "benches/api looks at no file")]
+    pub fn data(&self) -> PathBuf {
+        self.execute("CHECKPOINT");
+        self.directory.join("data")
+    }
+
     fn start(settings: &str) -> Result<Self, Unavailable> {
         let programs = find_programs()
             .ok_or_else(|| Unavailable::Missing(format!("no directory holds {}", PROGRAMS.join(", "))))?;

@@ -672,7 +672,7 @@ fn signed_in(column: &'static str, person: &Person, standings: Vec<Standing>) ->
 fn expired(server: &Server, person: &Person) -> String {
     let clock = server.db.clock.clone();
     let now = clock.now();
-    Tokens::new(server.db.token_secrets(), clock, 0).sign(server.sign_in(person.id), now)
+    Tokens::new(server.db.masters(), clock, 0).sign(server.sign_in(person.id), now)
 }
 
 fn signed_out(server: &Server, person: &Person) -> String {

@@ -27,15 +27,15 @@ const DEVICE: &str = "Kitchen tablet of Quenby";
 const EMAIL: &str = "quenby@featherstonehaugh.example";
 const LICENCE: &str = "LIC-QF-90210";
 
-struct Seeded {
-    world: World,
+pub struct Seeded {
+    pub world: World,
     measure: String,
     entry: String,
     note: String,
 }
 
 /// A world with something of every kind that is to be sealed.
-fn seeded() -> Seeded {
+pub fn seeded() -> Seeded {
     let world = World::new();
     let (server, led) = (&world.server, &world.led);
     let member = led.path(&format!("/members/{}/name", led.member.id));
