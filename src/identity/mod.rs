@@ -32,7 +32,10 @@ impl FromRequest for Caller {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let tokens = request.app_data::<Data<Tokens>>().cloned();
-        let token = request.headers().get(header::AUTHORIZATION).and_then(|header| {
+        let mut headers = request.headers().get_all(header::AUTHORIZATION);
+        // Of two, a proxy in front may have judged the other one.
+        let only = headers.next().filter(|_| headers.next().is_none());
+        let token = only.and_then(|header| {
             let (scheme, token) = header.to_str().ok()?.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
         });

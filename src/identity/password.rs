@@ -162,6 +162,10 @@ pub fn normalized(text: &str) -> String {
 /// What a new password must be: 8 to 128 characters after normalization, not guessable, and not one of the words
 /// that belong to this account. No composition rules (NIST SP 800-63B).
 pub fn check_new_password(password: &str, pointer: &str, own_words: &[&str]) -> Result<(), Refusal> {
+    // One character can become eighteen: what is far too long is not normalized first.
+    if password.len() > LONGEST {
+        return Err(Refusal::field(pointer, format!("has {} bytes; 8 to 128 characters are allowed", password.len())));
+    }
     let password = normalized(password);
     let length = password.chars().count();
     if !(8..=128).contains(&length) {

@@ -42,6 +42,9 @@ struct Claims {
     sid: Id,
     iat: i64,
     exp: i64,
+    /// Never written here; where it stands, it counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
 }
 
 impl Tokens {
@@ -66,6 +69,7 @@ impl Tokens {
             sid: caller.sign_in,
             iat: now.seconds(),
             exp: now.plus_minutes(self.access_minutes).seconds(),
+            nbf: None,
         };
         let header = Header { kid: Some(id.to_owned()), ..Header::new(Algorithm::HS256) };
         encode(&header, &claims, &EncodingKey::from_secret(secret)).expect("these claims and an HMAC key always encode")
@@ -74,12 +78,18 @@ impl Tokens {
     /// Whom a token names. Where it names a master of which this server has not heard, another one has signed with a newer:
     /// the master keys are read again first.
     pub async fn verify(&self, token: &str) -> Option<Caller> {
-        let kid = decode_header(token).ok()?.kid?;
+        let header = decode_header(token).ok()?;
+        // Whatever else may be signed with these keys one day is no access token.
+        if !header.typ.is_some_and(|kind| kind.eq_ignore_ascii_case("JWT")) {
+            return None;
+        }
+        let kid = header.kid?;
         self.hear_of(&kid).await;
         let masters = self.masters.now();
         let (_, secret) = masters.token_secrets().find(|(id, _)| *id == kid)?;
         let claims = decode::<Claims>(token, &DecodingKey::from_secret(secret), &self.validation).ok()?.claims;
-        let live = self.clock.now().seconds() < claims.exp;
+        let now = self.clock.now().seconds();
+        let live = now < claims.exp && claims.nbf.is_none_or(|from| from <= now);
         live.then_some(Caller { account: claims.sub, sign_in: claims.sid })
     }
 

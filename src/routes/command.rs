@@ -105,6 +105,8 @@ impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
                 let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
                 essence == "application/json" || essence.ends_with("+json")
             });
+        // Nothing is expanded here, so nothing small can become large (RFC 9110, 15.5.16).
+        let is_plain = request.headers().get_all(header::CONTENT_ENCODING).all(|coding| coding == "identity");
         let place = format!("{} {}", request.method(), request.uri());
         let key = idempotency_key(request);
         let version = if_match(request);
@@ -119,7 +121,7 @@ impl<T: DeserializeOwned + 'static> FromRequest for Command<T> {
             let takes_nothing = std::any::TypeId::of::<T>() == std::any::TypeId::of::<Nothing>();
             let mut digest = hash_of(&place);
             digest.extend(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &bytes).as_ref());
-            let body = match (takes_nothing, is_json) {
+            let body = match (takes_nothing, is_json && is_plain) {
                 (true, _) => Ok(web::Bytes::from_static(b"{}")),
                 (false, true) => Ok(bytes),
                 (false, false) => Err(Problem::UnsupportedMedia),
@@ -148,6 +150,7 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
                 _ => None,
             })
             .collect::<String>();
+        let pointer = shortened(&pointer);
         let inner = error.into_inner();
         match inner.classify() {
             serde_json::error::Category::Data => {
@@ -168,12 +171,23 @@ fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
 /// serde's words without its position in the text, which the pointer says better. Values are left in: they are the
 /// sender's own.
 fn plain(message: &str) -> String {
-    message.split(" at line ").next().unwrap_or(message).to_owned()
+    shortened(message.split(" at line ").next().unwrap_or(message))
+}
+
+/// The beginning of what would repeat a large part of the request: an answer must not grow with what is wrong.
+fn shortened(text: &str) -> String {
+    const SHOWN: usize = 400;
+    match text.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
-    let Some(value) = request.headers().get("idempotency-key") else { return Ok(None) };
-    let key = value.to_str().unwrap_or_default();
+    let mut values = request.headers().get_all("idempotency-key");
+    let Some(value) = values.next() else { return Ok(None) };
+    // Of two keys, nobody can say which one somebody in between has looked at.
+    let key = if values.next().is_none() { value.to_str().unwrap_or_default() } else { "" };
     if !(8..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Problem::Unreadable("Idempotency-Key takes 8 to 128 visible ASCII characters.".into()));
     }
@@ -181,8 +195,9 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, Problem> {
 }
 
 fn if_match(request: &HttpRequest) -> Result<Option<i32>, Problem> {
-    let Some(value) = request.headers().get(header::IF_MATCH) else { return Ok(None) };
-    let text = value.to_str().unwrap_or_default().trim();
+    let mut values = request.headers().get_all(header::IF_MATCH);
+    let Some(value) = values.next() else { return Ok(None) };
+    let text = if values.next().is_none() { value.to_str().unwrap_or_default().trim() } else { "" };
     // Only tags of our own match, with or without their quotes; anything else names a version that is not there.
     Ok(Some(text.trim_matches('"').parse().unwrap_or(-1)))
 }
@@ -270,7 +285,7 @@ fn read_query<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
         let detail = error.into_inner();
         // A dot is the path of the query itself, as where a parameter is missing or given twice.
         let named = if name == "." { "The query cannot be read:".to_owned() } else { name };
-        Problem::Unreadable(format!("{named} {detail}."))
+        Problem::Unreadable(shortened(&format!("{named} {detail}.")))
     })
 }
 

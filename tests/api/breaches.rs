@@ -477,7 +477,7 @@ fn everybody_who_stands_or_stood_there_can_report_and_nobody_else() {
 // Who reported.
 
 /// Every row of every table, column by column; only where the files are ours to read.
-fn every_row(server: &Server) -> Option<Vec<(String, Vec<String>)>> {
+pub fn every_row(server: &Server) -> Option<Vec<(String, Vec<String>)>> {
     use diesel::{
         Connection as _, QueryableByName, RunQueryDsl, sql_query,
         sql_types::{Nullable, Text},

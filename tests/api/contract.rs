@@ -20,15 +20,15 @@ use crate::{
 const LIMIT: usize = 1024 * 1024;
 
 /// The version of what a path changes: of itself, of its versions, or of what it is a part of.
-fn version(server: &Server, who: &Person, path: &str) -> Option<String> {
+pub fn version(server: &Server, who: &Person, path: &str) -> Option<String> {
     let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
     let candidates = [path.to_owned(), format!("{path}/versions"), parent.to_owned()];
     candidates.iter().find_map(|candidate| server.get(who, candidate).header("etag"))
 }
 
 /// A scene in which every change finds a record that can still be changed.
-struct Stage {
-    scene: Scene,
+pub struct Stage {
+    pub scene: Scene,
     /// A session that was not held, and an entry that is not signed: `(of the scene, for a change)`.
     session: (String, String),
     entry: (String, String),
@@ -36,7 +36,7 @@ struct Stage {
 }
 
 impl Stage {
-    fn new() -> Stage {
+    pub fn new() -> Stage {
         let scene = Scene::new();
         let (server, led) = (&scene.world.server, &scene.world.led);
         let first = |kind: &str| scene.led.any(kind).expect("a record").id.clone();
@@ -49,9 +49,8 @@ impl Stage {
         Stage { session, entry, term: (first("term"), others), scene }
     }
 
-    /// Sends something as a body, as somebody who may, in the version that is there.
-    fn send(&self, operation: &Operation, content_type: Option<&str>, body: &str) -> Answer {
-        let server = &self.scene.world.server;
+    /// Somebody who may, and the path to a record that can be changed.
+    pub fn allowed(&self, operation: &Operation) -> (Person, String) {
         let (who, mut path) = self.scene.allowed(operation);
         let changed = match operation.id.as_str() {
             "change_session" | "write_agenda" | "cancel_session" => Some(&self.session),
@@ -63,6 +62,13 @@ impl Stage {
         if let Some((kept, changeable)) = changed {
             path = path.replace(kept, changeable);
         }
+        (who, path)
+    }
+
+    /// Sends something as a body, as somebody who may, in the version that is there.
+    fn send(&self, operation: &Operation, content_type: Option<&str>, body: &str) -> Answer {
+        let server = &self.scene.world.server;
+        let (who, path) = self.allowed(operation);
         // Some examples end every sign-in of who sends them.
         let who = server.again(&who);
         let mut request = server.request(&operation.method, &path).token(&who.token);

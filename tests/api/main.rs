@@ -10,6 +10,7 @@ mod world;
 mod access_log;
 mod access_matrix;
 mod at_rest;
+mod attacks;
 mod breaches;
 mod change;
 mod charts;

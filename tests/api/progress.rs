@@ -468,7 +468,10 @@ fn the_picture_comes_to_whoever_asks_for_it_and_runs_nothing() {
     assert_eq!(drawn(server, who, &path_of(led, &led.second_member)).header("vary"), None);
     // What is no picture keeps the strictest policy.
     let figures = server.get(who, "/v1/account/progress").header("content-security-policy");
-    assert_eq!(figures.as_deref(), Some("default-src 'none'; frame-ancestors 'none'"));
+    assert_eq!(
+        figures.as_deref(),
+        Some("default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'")
+    );
 }
 
 #[test]
