@@ -159,6 +159,7 @@ actions! {
         ReadPeople, SuspendPerson, EndOffice, RecordLicence, VerifyLicence, ReadLicences,
         CreateGroup, ListGroups, ReadAccessLog, ReadTemplates, WriteTemplate,
         ReadOutcomeReport, ReadDisclosures,
+        ReadRetentionRules, SetRetentionRules, PreviewRetention, RunRetention,
     }
     Group {
         ReadGroup, ChangeGroup, OpenGroup, CloseGroup,
@@ -185,6 +186,8 @@ actions! {
         ReadProgress, ReadGroupProgress, ReadGroupOutcomes,
         ReadGoals, AgreeGoal, RateGoal, SetHomework, ReportHomework,
         ExportMemberRecord, ExportGroupRecord,
+        AskForAmendment, ReadAmendments, DecideAmendment, DisputeAmendment,
+        ReadHolds, HoldRecord,
     }
 }
 
@@ -203,6 +206,9 @@ impl Action {
                 | ListGroups
                 | ReadTemplates
                 | WriteTemplate
+                // Rules and counts; what a run removes is written member by member.
+                | ReadRetentionRules
+                | SetRetentionRules
                 | ReadGroup
                 | ReadTerms
                 | ReadAgreements
@@ -256,6 +262,7 @@ impl Action {
                 | ReadGroupProgress
                 | ReadGoals
                 | ExportGroupRecord
+                | ReadAmendments
                 | RecordSession
                 | RecordMeasure
         )
@@ -309,6 +316,10 @@ pub fn decide(kind: Kind, standing: Standing, action: Action) -> Option<Reach> {
 
         ReadOutcomeReport     => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
         ReadDisclosures       => both([ N, A,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadRetentionRules    => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
+        SetRetentionRules     => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        PreviewRetention      => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
+        RunRetention          => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
 
         // Group, its people            ad pr   th co tr   st fa ff sf   me fm
         ReadGroup             => both([ A, N,   A, A, A,   A, A, A, A,   A, N ]),
@@ -411,6 +422,12 @@ pub fn decide(kind: Kind, standing: Standing, action: Action) -> Option<Reach> {
         ReportHomework => therapist_led([ N, N, A, A, A,   N, N, N, N,   O, N ]),
         ExportMemberRecord => therapist_led([ N, N, A, A, N, N, N, N, N, N, N ]),
         ExportGroupRecord => therapist_led([ N, N, A, N, N, N, N, N, N,  N, N ]),
+        AskForAmendment => therapist_led([ N, N, N, N, N,  N, N, N, N,   O, O ]),
+        ReadAmendments => therapist_led([ N, N, A, A, A,   N, N, N, N,   O, O ]),
+        DecideAmendment => therapist_led([ N, N, A, A, N,  N, N, N, N,   N, N ]),
+        DisputeAmendment => therapist_led([ N, N, N, N, N, N, N, N, N,   O, O ]),
+        ReadHolds     => therapist_led([ N, A,  A, A, N,   N, N, N, N,   N, N ]),
+        HoldRecord    => therapist_led([ N, A,  A, N, N,   N, N, N, N,   N, N ]),
 
         // Group, its notes             ad pr   th co tr   st fa ff sf   me fm
         ReadSessionRecord => therapist_led([ N, N,    A, A, A, N, N, N, N, N, N ]),

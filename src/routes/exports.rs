@@ -51,7 +51,7 @@ pub struct TakeOut {
     pub format: Form,
     /// No more than the purpose needs; all when not said. CSV is one table: it takes one part.
     #[serde(default)]
-    pub parts: Few<Part, 19>,
+    pub parts: Few<Part, 20>,
     /// What the member's written consent covers: goes with records under 42 CFR part 2.
     pub consent_scope: Option<Sentence>,
     /// Until when an agency for health oversight or law enforcement has asked that the member is not told (45 CFR
@@ -259,12 +259,24 @@ fn take_out<A: area::Group>(
         whole_group,
     };
     check(&wanted, at)?;
+    if recipient.is_some() {
+        record.keep_amendments_that_go_along();
+    }
     let is_accounted_for = is_about_members(&wanted) && purpose.is_accounted_for(group.part_2, true);
     if let Some(recipient) = recipient.filter(|_| is_accounted_for) {
         let went = parts_that_go(&wanted);
-        let whose: Vec<Id> = record.members.iter().map(|row| row.member).collect();
+        let goes = |member: Id| {
+            let own = record.amendments.iter().filter(|row| row.member == member);
+            own.flat_map(|row| row.record_kind.parts()).any(|part| went.contains(part))
+        };
+        let (amended, whose): (Vec<Id>, Vec<Id>) =
+            record.members.iter().map(|row| row.member).partition(|id| goes(*id));
         let new = NewDisclosure { purpose, recipient, parts: &went, withheld_until: request.withheld_until };
         disclosures::insert(connection, permit, &whose, &new)?;
+        let mut with_amendments = went.clone();
+        with_amendments.retain(|part| *part != Part::Amendments);
+        with_amendments.push(Part::Amendments);
+        disclosures::insert(connection, permit, &amended, &NewDisclosure { parts: &with_amendments, ..new })?;
         // Of those who are left out this alone goes out: what the group went through with them.
         if went.contains(&Part::SessionRecords) && !left_out.is_empty() {
             let new = NewDisclosure { parts: &[Part::SessionRecords], ..new };
@@ -290,7 +302,7 @@ fn take_out<A: area::Group>(
         Form::Csv => {
             // The rule above has let exactly one part through.
             let part = parts.first().copied().unwrap_or(Part::Columns);
-            let text = csv(&record.table(part), notice.as_ref())?;
+            let text = csv(&record.table_alone(part), notice.as_ref())?;
             Ok(Reply::text("text/csv; charset=utf-8; header=present", text).named("export.csv"))
         }
         Form::Fhir => {

@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     agreements::OfMember,
+    amendments::AmendmentMark,
     command::{Answer, Command, Paging, Query, Reply},
     operation::Api,
 };
@@ -16,6 +17,7 @@ use crate::{
     identity::Caller,
     policy::act,
     problem::Problem,
+    rules::amendments::RecordKind,
     rules::goals::{
         NoSummary, Outcome, Said, Scaled, Side, State, check_agreement, check_belongs, check_consent, check_open,
         check_rated_at, check_rater, counts, ended_at, side_of, summary,
@@ -120,6 +122,8 @@ pub struct GoalHistory {
     pub goal: Goal,
     /// Wordings that it had before, oldest first.
     pub earlier_wordings: Vec<GoalWording>,
+    /// What the member asked to have corrected in it, oldest first.
+    pub amendments: Vec<AmendmentMark>,
 }
 
 /// A new goal. Whoever writes it agrees to it.
@@ -479,7 +483,9 @@ fn shown<A: OnGoals>(connection: &mut Connection, permit: &Permit<A>, id: Id) ->
     let (stands, version) = (kept.wording.number, kept.version);
     let wordings = goals::list_wordings(connection, permit, &kept)?;
     let earlier = wordings.into_iter().filter(|wording| wording.number < stands);
-    Ok((GoalHistory { earlier_wordings: earlier.map(shown_wording).collect(), goal: kept.into() }, version))
+    let earlier_wordings = earlier.map(shown_wording).collect();
+    let amendments = AmendmentMark::of(connection, permit, RecordKind::Goal, id)?;
+    Ok((GoalHistory { earlier_wordings, amendments, goal: kept.into() }, version))
 }
 
 fn answer<A: OnGoals>(connection: &mut Connection, permit: &Permit<A>, id: Id) -> Answer {

@@ -21,13 +21,14 @@ use crate::{
     problem::Problem,
     rules::{
         exports::{
-            GoalRatingRow, GoalRow, GoalWordingRow, Heading, HomeworkRow, Names, Part, Record, Table, WorkedOn, report,
+            AmendmentRow, GoalRatingRow, GoalRow, GoalWordingRow, Heading, HomeworkRow, Names, Part, Record, Table,
+            WorkedOn, report,
         },
         fhir,
         leaving::{KEPT, check_understood, lines, records},
     },
     store::{
-        access_log,
+        access_log, amendments,
         connection::{Connection, Db},
         exports,
         leaving::{
@@ -71,6 +72,8 @@ pub struct Export {
     /// How far they were attained, as you and as your therapists saw it.
     pub goal_ratings: Vec<GoalRatingRow>,
     pub homework: Vec<HomeworkRow>,
+    /// What you asked to have corrected, and what came of it.
+    pub amendments: Vec<AmendmentRow>,
     pub check_ins: Vec<ExportedCheckIn>,
     pub topics: Vec<ExportedTopic>,
     pub topic_supports: Vec<ExportedSupport>,
@@ -253,7 +256,7 @@ fn page(export: &Export) -> Result<String, Problem> {
 
 /// The names of the export's parts in the order in which they are read: who saw the records comes last.
 fn sections(export: &Export) -> Vec<&str> {
-    const ORDER: [&str; 15] = [
+    const ORDER: [&str; 16] = [
         "account",
         "groups",
         "standings",
@@ -268,6 +271,7 @@ fn sections(export: &Export) -> Vec<&str> {
         "goal_wordings",
         "goal_ratings",
         "homework",
+        "amendments",
         "check_ins",
     ];
     let mut names: Vec<&str> = export.columns.keys().map(String::as_str).collect();
@@ -320,6 +324,7 @@ fn read_everything(
         goal_wordings,
         goal_ratings,
         homework,
+        amendments: amendments::list_own(connection, permit, &members)?,
         check_ins: leaving::list_check_ins(connection, permit, &members)?,
         topics: given.topics,
         topic_supports: given.supports,

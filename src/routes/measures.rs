@@ -8,14 +8,16 @@ use serde_json::{Value, json};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
+    amendments::AmendmentMark,
     command::{Answer, Command, Paging, Query, Reply},
     operation::Api,
 };
 use crate::{
     identity::Caller,
-    policy::{Reach, Standing, act},
+    policy::{Reach, Standing, act, area},
     problem::Problem,
     rules::{
+        amendments::RecordKind,
         crisis_lines::{self, CrisisLine},
         instruments::{Answers, Registry},
         measures::{Respondent, administer, check_consent, check_taken_at, due_at},
@@ -97,6 +99,8 @@ pub struct Measure {
     pub summary: MeasureSummary,
     #[schema(value_type = HashMap<String, Option<i32>>)]
     pub answers: Answers,
+    /// What the member asked to have corrected in it, oldest first.
+    pub amendments: Vec<AmendmentMark>,
     /// For whoever answered for themselves, where a risk item was positive or declined: somebody to talk to now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub crisis: Option<Crisis>,
@@ -378,7 +382,7 @@ pub(super) fn record(
     };
     let crisis = crisis(connection, permit, kept.risk)?;
     let (id, version) = (kept.id, kept.version);
-    let measure = Measure { summary: kept.into(), answers, crisis };
+    let measure = Measure { summary: kept.into(), answers, amendments: Vec::new(), crisis };
     Ok(Reply::created(format!("/groups/{group}/measures/{id}"), &measure)?.version(version))
 }
 
@@ -410,14 +414,15 @@ async fn read_measure(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>) -> Ans
     db.read(move |connection| {
         let permit = authorize::<act::ReadMeasures>(connection, &caller, group)?;
         let (kept, answers) = measures::find(connection, &permit, id)?;
-        show(kept, answers)
+        show(connection, &permit, kept, answers)
     })
     .await
 }
 
-fn show(kept: Kept, answers: Answers) -> Answer {
+fn show<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, kept: Kept, answers: Answers) -> Answer {
     let version = kept.version;
-    Ok(Reply::ok(&Measure { summary: kept.into(), answers, crisis: None })?.version(version))
+    let amendments = AmendmentMark::of(connection, permit, RecordKind::Measure, kept.id)?;
+    Ok(Reply::ok(&Measure { summary: kept.into(), answers, amendments, crisis: None })?.version(version))
 }
 
 async fn correct_measure(
@@ -449,7 +454,7 @@ async fn correct_measure(
         };
         measures::update(connection, &permit, &kept, &corrected, request.reason.as_str())?;
         let (kept, answers) = measures::find(connection, &permit, id)?;
-        show(kept, answers)
+        show(connection, &permit, kept, answers)
     })
     .await
 }
@@ -466,7 +471,7 @@ async fn mark_measure_error(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, 
         let request = command.body()?;
         measures::update_entered_in_error(connection, &permit, &kept, request.reason.as_str())?;
         let (kept, answers) = measures::find(connection, &permit, id)?;
-        show(kept, answers)
+        show(connection, &permit, kept, answers)
     })
     .await
 }

@@ -3,6 +3,7 @@
 pub mod account;
 pub mod agenda_templates;
 pub mod agreements;
+pub mod amendments;
 pub mod attendances;
 pub mod breaches;
 pub mod check_ins;
@@ -26,6 +27,7 @@ pub mod progress_entries;
 pub mod questionnaires;
 pub mod reference;
 pub mod referrals;
+pub mod retention;
 pub mod risks;
 pub mod rota;
 pub mod session_records;
@@ -68,5 +70,7 @@ pub fn register(api: &mut Api) {
     goals::register(api);
     outcomes::register(api);
     exports::register(api);
+    amendments::register(api);
+    retention::register(api);
     questionnaires::register(api);
 }

@@ -18,9 +18,7 @@ use crate::{
         attendance::Status,
         change::{State, Yardstick},
         instruments::Registry,
-        outcomes::{
-            Ending, Figures, InstrumentFigures, Item, NESTING_NOTE, Nesting, Outcomes, PersonMeans, state_in_report,
-        },
+        outcomes::{Ending, Figures, InstrumentFigures, NESTING_NOTE, Nesting, Outcomes, PersonMeans, state_in_report},
         suppression::{Part, Quarter, ReleasedRow, SmallestCount, may_filter, release},
     },
     store::{
@@ -61,7 +59,7 @@ impl Figure {
     }
 
     /// A count of people that stands for itself: shown when there is nobody, or at least `k`.
-    fn of(count: u32, k: u32) -> Figure {
+    pub(super) fn of(count: u32, k: u32) -> Figure {
         if (1..k).contains(&count) { Figure::HIDDEN } else { Figure::shown(count) }
     }
 }
@@ -413,14 +411,10 @@ fn attendance(counted: i64, visits: i64) -> GroupAttendance {
 /// A therapist-led group's figures, and at how many sessions attendance was recorded.
 fn treat(connection: &mut Connection, permit: &Outcome, misses: u16, rho: f64) -> Result<(Treatment, i64), Problem> {
     let (held, delivered) = outcomes::list_delivered(connection, permit)?;
-    let mut sessions: HashMap<Id, (Vec<Item>, i32)> =
-        held.into_iter().map(|(session, minutes)| (session, (Vec::new(), minutes))).collect();
-    for (session, technique, how, minutes) in &delivered {
-        if let Some((items, _)) = sessions.get_mut(session) {
-            items.push(Item { technique, delivered: *how, minutes: *minutes });
-        }
-    }
+    let sessions = outcomes::by_session(held, &delivered);
+    let gone = outcomes::find_gone(connection, permit, permit.group())?;
     let mut figures = Figures::new(misses, &sessions);
+    figures.add_gone(&gone);
     outcomes::read_courses(connection, permit, |courses| courses.iter().for_each(|course| figures.add(course)))?;
     let counted = figures.counted() as i64;
     Ok((treatment(&figures, misses, rho), counted))

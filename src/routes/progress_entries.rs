@@ -6,15 +6,19 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
+    amendments::AmendmentMark,
     command::{Answer, Command, Nothing, Paging, Query, Reply},
     operation::Api,
     session_records::{Addendum, Author, NoteText, check_session, judge_cosignature},
 };
 use crate::{
     identity::Caller,
-    policy::{Act, act},
+    policy::{act, area},
     problem::Problem,
-    rules::notes::{self, State},
+    rules::{
+        amendments::RecordKind,
+        notes::{self, State},
+    },
     store::{
         accounts,
         connection::{Connection, Db},
@@ -47,6 +51,8 @@ pub struct ProgressEntry {
     pub released_at: Option<Moment>,
     /// Oldest first.
     pub addenda: Vec<Addendum>,
+    /// What the member asked to have corrected in it, oldest first.
+    pub amendments: Vec<AmendmentMark>,
 }
 
 /// An entry in a list, without its text.
@@ -305,16 +311,22 @@ fn place(group: Id, entry: Id) -> String {
     format!("/groups/{group}/progress-entries/{entry}")
 }
 
-fn show<A: Act>(connection: &mut Connection, permit: &Permit<A>, entry: Entry) -> Answer {
+fn show<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, entry: Entry) -> Answer {
     let version = entry.version;
     Ok(Reply::ok(&shown(connection, permit, entry)?)?.version(version))
 }
 
-fn shown<A: Act>(connection: &mut Connection, permit: &Permit<A>, entry: Entry) -> Result<ProgressEntry, Problem> {
+fn shown<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    entry: Entry,
+) -> Result<ProgressEntry, Problem> {
     let people = [Some(entry.author), entry.signed_by, entry.cosigned_by, entry.released_by];
     let writers = entry.addenda.iter().map(|addendum| addendum.author);
     let names = accounts::list_names(connection, permit, people.into_iter().flatten().chain(writers))?;
+    let amendments = AmendmentMark::of(connection, permit, RecordKind::ProgressEntry, entry.id)?;
     Ok(ProgressEntry {
+        amendments,
         id: entry.id,
         member: entry.member,
         session: entry.session,

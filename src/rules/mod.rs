@@ -1,6 +1,7 @@
 //! What the domain allows. Pure: no I/O, no HTTP, no diesel, no clock.
 
 pub mod agreements;
+pub mod amendments;
 pub mod attendance;
 pub mod breaches;
 pub mod change;
@@ -21,6 +22,7 @@ pub mod outcomes;
 pub mod preparation;
 pub mod progress;
 pub mod referrals;
+pub mod retention;
 pub mod risks;
 pub mod rota;
 pub mod sessions;

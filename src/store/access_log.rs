@@ -13,7 +13,7 @@ use super::{
     accounts,
     columns::Json,
     connection::{Connection, Database, Location, insert_many},
-    keys, members as kept_members,
+    disclosures, keys, members as kept_members,
     permit::Permit,
     schema::{access_chains, access_entries, groups, members},
     sealing::Masters,
@@ -392,6 +392,7 @@ pub fn list_own(
     let of_peers: Vec<Id> = mine.iter().filter(|own| own.3 == Kind::PeerLed).map(|own| own.1).collect();
     let for_all: Vec<&'static str> =
         Action::ALL.iter().filter(|action| action.opens_members_records()).map(|action| action.as_str()).collect();
+    let own: Vec<Id> = mine.iter().map(|own| own.0).collect();
     // Each membership for itself: what was done in a group before somebody came is not theirs to read.
     let concerning = mine.into_iter().map(|(member, group, since, _)| -> Condition {
         let for_all = access_entries::member_id.is_null().and(access_entries::action.eq_any(for_all.clone()));
@@ -404,6 +405,7 @@ pub fn list_own(
         )
     });
     let Some(concerning) = concerning.reduce(|one, other| Box::new(one.or(other))) else { return Ok(Vec::new()) };
+    let withheld = disclosures::list_withheld(connection, permit, &own)?;
     let mut query = access_entries::table
         .filter(concerning)
         .filter(access_entries::allowed.eq(true))
@@ -414,6 +416,16 @@ pub fn list_own(
         .into_boxed();
     if let Some(position) = before {
         query = query.filter(older_than(position));
+    }
+    // A disclosure that an agency asked not to be told of is one request with its entry here, of one moment.
+    let takes_out = [Action::ExportMemberRecord, Action::ExportGroupRecord].map(Action::as_str);
+    for (group, account, at) in withheld {
+        let is_of_it = access_entries::at
+            .eq(at)
+            .and(access_entries::account_id.eq(account))
+            .and(access_entries::action.eq_any(takes_out))
+            .and(access_entries::group_id.eq(group).assume_not_null());
+        query = query.filter(diesel::dsl::not(is_of_it));
     }
     let rows: Vec<Kept> = query.load(connection.with(permit))?;
     let accounts: Vec<Id> = rows.iter().map(|row| row.account_id).collect();

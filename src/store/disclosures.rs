@@ -21,6 +21,7 @@ const RECIPIENT: &str = "disclosures.recipient";
 word_columns!(Purpose);
 
 /// A disclosure that is to be accounted for.
+#[derive(Clone, Copy)]
 pub struct NewDisclosure<'a> {
     pub purpose: Purpose,
     /// Name and, where known, address.
@@ -131,6 +132,38 @@ pub fn list(
     concerns(connection, permit, member, None);
     let rows = query.load(connection.with(permit))?;
     open(connection, rows)
+}
+
+/// What went out of one member's record in these parts, newest first: for those who decide about an amendment of it.
+pub fn list_of_parts(
+    connection: &mut Connection,
+    permit: &Permit<act::DecideAmendment>,
+    member: Id,
+    parts: &[Part],
+) -> Result<Vec<Disclosure>, Problem> {
+    let rows: Vec<Row> = disclosures::table
+        .filter(disclosures::member_id.eq(member))
+        .filter(disclosures::group_id.eq(permit.group()))
+        .order(disclosures::id.desc())
+        .select(Row::as_select())
+        .load(connection.with(permit))?;
+    let mut found = open(connection, rows)?;
+    found.retain(|disclosure| disclosure.parts.iter().any(|part| parts.contains(part)));
+    Ok(found)
+}
+
+/// What of these memberships of the caller is withheld from them now: in which group, by which account, and when.
+pub(super) fn list_withheld(
+    connection: &mut Connection,
+    permit: &Permit<act::ReadOwnAccount>,
+    own: &[Id],
+) -> Result<Vec<(Id, Id, Moment)>, Problem> {
+    let now = connection.now;
+    Ok(disclosures::table
+        .filter(disclosures::member_id.eq_any(own))
+        .filter(disclosures::withheld_until.gt(now))
+        .select((disclosures::group_id, disclosures::disclosed_by, disclosures::disclosed_at))
+        .load(connection.with(permit))?)
 }
 
 /// The caller's own accounting, newest first, without what an agency has asked to be withheld for now.

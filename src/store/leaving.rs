@@ -1276,16 +1276,8 @@ fn erase_content<A: Leaves>(
         diesel::delete(check_ins::table.filter(check_ins::member_id.eq(member))).execute(connection.with(permit))?;
     erased.note("check_ins", removed);
 
-    let attended: Vec<Id> = attendances::table
-        .filter(attendances::member_id.eq(member))
-        .select(attendances::id)
-        .load(connection.with(permit))?;
-    for ids in attended.chunks(500) {
-        diesel::delete(attendance_versions::table.filter(attendance_versions::attendance_id.eq_any(ids)))
-            .execute(connection.with(permit))?;
-    }
-    diesel::delete(attendances::table.filter(attendances::member_id.eq(member))).execute(connection.with(permit))?;
-    erased.note("attendances", attended.len());
+    let attended = remove_attendances(connection, permit, member)?;
+    erased.note("attendances", attended);
 
     let owner = members::mark(connection, "pseudonyms", member);
     let pseudonym: Option<Id> = pseudonyms::table
@@ -1343,6 +1335,24 @@ fn erase_content<A: Leaves>(
         .set(invitations::member_id.eq(None::<Id>))
         .execute(connection.with(permit))?;
     release_cases(connection, permit, membership, erased)
+}
+
+/// Removes a member's attendances with their versions, and says how many there were.
+pub(super) fn remove_attendances<A: crate::policy::Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    member: Id,
+) -> Result<usize, Problem> {
+    let attended: Vec<Id> = attendances::table
+        .filter(attendances::member_id.eq(member))
+        .select(attendances::id)
+        .load(connection.with(permit))?;
+    for ids in attended.chunks(500) {
+        diesel::delete(attendance_versions::table.filter(attendance_versions::attendance_id.eq_any(ids)))
+            .execute(connection.with(permit))?;
+    }
+    diesel::delete(attendances::table.filter(attendances::member_id.eq(member))).execute(connection.with(permit))?;
+    Ok(attended.len())
 }
 
 /// Topics of the member stay as texts that belong to nobody; those that nobody else supports go. The number of those
@@ -1425,7 +1435,7 @@ fn release_cases<A: Leaves>(
 }
 
 /// Removes the membership itself, and the key without which nothing of it opens in an older copy.
-fn remove<A: crate::policy::Act>(
+pub(super) fn remove<A: crate::policy::Act>(
     connection: &mut Connection,
     permit: &Permit<A>,
     group: Id,

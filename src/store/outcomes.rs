@@ -13,7 +13,7 @@ use super::{
     permit::Permit,
     schema::{
         agenda_deliveries, agenda_items, agreements, attendances, check_ins, groups, head_counts, measures, members,
-        membership_intervals, organizations, outcome_releases, sessions, signatures, standings,
+        membership_intervals, organizations, outcome_releases, retired_outcomes, sessions, signatures, standings,
     },
     sealing::Place,
 };
@@ -26,7 +26,7 @@ use crate::{
         check_ins::{Said, shown_to},
         instruments::NoScore,
         members::State,
-        outcomes::{Course, Taken, Visit},
+        outcomes::{Course, Gone, Item, Taken, Visit},
         sessions::{Delivered, State as SessionState},
         suppression::Quarter,
     },
@@ -38,6 +38,7 @@ pub const PAGE: usize = 200;
 
 const FIGURES: &str = "outcome_releases.figures";
 const CONTENT: &str = "check_ins.content";
+const RETIRED: &str = "retired_outcomes.totals";
 
 type Outcomes = Permit<act::ReadGroupOutcomes>;
 type Report = Permit<act::ReadOutcomeReport>;
@@ -158,11 +159,37 @@ pub fn read_courses(
     permit: &Outcomes,
     mut each: impl FnMut(&[Course]),
 ) -> Result<(), Problem> {
-    let held: Vec<(Id, Moment)> = sessions::table
-        .filter(sessions::group_id.eq(permit.group()))
+    let group = permit.group();
+    let held = list_held(connection, permit, group)?;
+    let mut after = None;
+    loop {
+        let page = page_of(connection, permit, group, after)?;
+        after = page.last().map(|membership| membership.id);
+        let is_last = page.len() < PAGE;
+        each(&list_courses(connection, permit, group, &held, page)?);
+        if is_last {
+            return Ok(());
+        }
+    }
+}
+
+/// The group's held sessions with their beginnings.
+fn list_held<A: Act>(connection: &mut Connection, permit: &Permit<A>, group: Id) -> Result<Vec<(Id, Moment)>, Problem> {
+    Ok(sessions::table
+        .filter(sessions::group_id.eq(group))
         .filter(sessions::state.eq(SessionState::Held))
         .select((sessions::id, sessions::starts_at))
-        .load(connection.with(permit))?;
+        .load(connection.with(permit))?)
+}
+
+/// The courses of those of a page who ever were active.
+fn list_courses<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    group: Id,
+    held: &[(Id, Moment)],
+    page: Vec<Membership>,
+) -> Result<Vec<Course>, Problem> {
     // Since they came last and went, with nothing said about them.
     let held_since = |state_from: Moment, visits: &[Visit]| {
         let came = visits.iter().rev().find(|visit| visit.status.was_there()).map(|visit| visit.starts_at);
@@ -170,42 +197,94 @@ pub fn read_courses(
         let since = held.iter().filter(|(_, at)| *at >= state_from && came.is_none_or(|came| *at > came));
         since.filter(|(session, _)| !is_said(session)).count()
     };
-    let mut after = None;
-    loop {
-        let page = page_of(connection, permit, permit.group(), after)?;
-        after = page.last().map(|membership| membership.id);
-        let is_last = page.len() < PAGE;
-        let ids: Vec<Id> = page.iter().map(|membership| membership.id).collect();
-        if !ids.is_empty() {
-            let active = first_active(connection, permit, &ids, Moment::FAR)?;
-            let consents = consents(connection, permit, &ids, Moment::FAR)?;
-            let mut taken = taken_by(connection, permit, &ids, Moment::FAR)?;
-            let mut visits = visits_by(connection, permit, &ids)?;
-            let belonged = page.into_iter().filter(|membership| active.contains_key(&membership.id));
-            let courses: Vec<Course> = belonged
-                .map(|Membership { id, state, state_from, .. }| {
-                    let visits = visits.remove(&id).unwrap_or_default();
-                    Course {
-                        state,
-                        is_withdrawn: consents.withdrawn.contains(&id),
-                        taken: taken.remove(&id).unwrap_or_default(),
-                        held_since: held_since(state_from, &visits),
-                        visits,
-                    }
-                })
-                .collect();
-            each(&courses);
-        }
-        if is_last {
-            return Ok(());
-        }
+    let ids: Vec<Id> = page.iter().map(|membership| membership.id).collect();
+    if ids.is_empty() {
+        return Ok(Vec::new());
     }
+    let active = first_active(connection, permit, &ids, Moment::FAR)?;
+    let consents = consents(connection, permit, &ids, Moment::FAR)?;
+    let mut taken = taken_by(connection, permit, &ids, Moment::FAR)?;
+    let mut visits = visits_by(connection, permit, group, &ids)?;
+    let belonged = page.into_iter().filter(|membership| active.contains_key(&membership.id));
+    Ok(belonged
+        .map(|Membership { id, state, state_from, .. }| {
+            let visits = visits.remove(&id).unwrap_or_default();
+            Course {
+                state,
+                is_withdrawn: consents.withdrawn.contains(&id),
+                taken: taken.remove(&id).unwrap_or_default(),
+                held_since: held_since(state_from, &visits),
+                visits,
+            }
+        })
+        .collect())
 }
 
-fn visits_by(connection: &mut Connection, permit: &Outcomes, page: &[Id]) -> Result<HashMap<Id, Vec<Visit>>, Problem> {
+/// What those whose records are gone left behind in the group's figures.
+pub fn find_gone<A: Act>(connection: &mut Connection, permit: &Permit<A>, group: Id) -> Result<Gone, Problem> {
+    let kept: Option<Sealed> = retired_outcomes::table
+        .find(group)
+        .select(retired_outcomes::totals)
+        .first(connection.with(permit))
+        .optional()?;
+    let Some(sealed) = kept else { return Ok(Gone::default()) };
+    let text = connection.keys([group])?.of(group)?.open(Place(RETIRED, group), &sealed)?;
+    serde_json::from_str(&text).map_err(|_| Problem::Internal("kept figures cannot be read".into()))
+}
+
+/// Adds what a member came to to what those who have gone leave behind: before their record is removed.
+pub(super) fn retire(
+    connection: &mut Connection,
+    permit: &Permit<act::RunRetention>,
+    group: Id,
+    member: Id,
+) -> Result<(), Problem> {
+    let membership: Vec<Membership> = members::table
+        .filter(members::id.eq(member))
+        .filter(members::group_id.eq(group))
+        .select(Membership::as_select())
+        .load(connection.with(permit))?;
+    let held = list_held(connection, permit, group)?;
+    let (sessions, delivered) = list_delivered_in(connection, permit, group)?;
+    let sessions = by_session(sessions, &delivered);
+    let mut gone = find_gone(connection, permit, group)?;
+    for course in list_courses(connection, permit, group, &held, membership)? {
+        gone.add(&course, &sessions);
+    }
+    let text = serde_json::to_string(&gone).map_err(|_| Problem::Internal("figures cannot be written".into()))?;
+    let sealed = connection.keys([group])?.of(group)?.seal(Place(RETIRED, group), &text);
+    let changed = diesel::update(retired_outcomes::table.find(group))
+        .set(retired_outcomes::totals.eq(&sealed))
+        .execute(connection.with(permit))?;
+    if changed == 0 {
+        diesel::insert_into(retired_outcomes::table)
+            .values((retired_outcomes::group_id.eq(group), retired_outcomes::totals.eq(sealed)))
+            .execute(connection.with(permit))?;
+    }
+    Ok(())
+}
+
+/// What was delivered in each held session, with the minutes that it took.
+pub fn by_session(held: Vec<HeldSession>, delivered: &[DeliveredItem]) -> HashMap<Id, (Vec<Item<'_>>, i32)> {
+    let mut sessions: HashMap<Id, (Vec<Item>, i32)> =
+        held.into_iter().map(|(session, minutes)| (session, (Vec::new(), minutes))).collect();
+    for (session, technique, how, minutes) in delivered {
+        if let Some((items, _)) = sessions.get_mut(session) {
+            items.push(Item { technique, delivered: *how, minutes: *minutes });
+        }
+    }
+    sessions
+}
+
+fn visits_by<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    group: Id,
+    page: &[Id],
+) -> Result<HashMap<Id, Vec<Visit>>, Problem> {
     let rows: Vec<(Id, Id, Moment, Status, i32)> = attendances::table
         .filter(attendances::member_id.eq_any(page))
-        .filter(attendances::group_id.eq(permit.group()))
+        .filter(attendances::group_id.eq(group))
         .order((attendances::member_id, attendances::starts_at, attendances::id))
         .select((
             attendances::member_id,
@@ -244,9 +323,17 @@ pub fn list_delivered(
     connection: &mut Connection,
     permit: &Outcomes,
 ) -> Result<(Vec<HeldSession>, Vec<DeliveredItem>), Problem> {
+    list_delivered_in(connection, permit, permit.group())
+}
+
+fn list_delivered_in<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    group: Id,
+) -> Result<(Vec<HeldSession>, Vec<DeliveredItem>), Problem> {
     type Row = (Id, i32, Option<Moment>, Option<Moment>);
     let held: Vec<Row> = sessions::table
-        .filter(sessions::group_id.eq(permit.group()))
+        .filter(sessions::group_id.eq(group))
         .filter(sessions::state.eq(SessionState::Held))
         .select((sessions::id, sessions::minutes, sessions::held_from, sessions::held_until))
         .load(connection.with(permit))?;
@@ -257,7 +344,7 @@ pub fn list_delivered(
     let items = sessions::table
         .inner_join(agenda_deliveries::table.on(agenda_deliveries::session_id.eq(sessions::id)))
         .inner_join(agenda_items::table.on(agenda_items::id.eq(agenda_deliveries::item_id)))
-        .filter(sessions::group_id.eq(permit.group()))
+        .filter(sessions::group_id.eq(group))
         .filter(sessions::state.eq(SessionState::Held))
         .select((sessions::id, agenda_items::technique, agenda_deliveries::delivered, agenda_deliveries::minutes))
         .load(connection.with(permit))?;

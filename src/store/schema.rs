@@ -1235,6 +1235,123 @@ diesel::table! {
     }
 }
 
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    amendment_requests (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        record_kind -> Text,
+        record_id -> Uid,
+        content -> Binary,
+        state -> Text,
+        asked_at -> BigInt,
+        due_at -> BigInt,
+        goes_along -> Bool,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    amendment_steps (id) {
+        id -> Uid,
+        group_id -> Uid,
+        request_id -> Uid,
+        step -> Text,
+        by_id -> Nullable<Uid>,
+        at -> BigInt,
+        basis -> Nullable<Text>,
+        words -> Nullable<Binary>,
+        disclosures -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    retention_rule_sets (organization_id, version) {
+        organization_id -> Uid,
+        version -> Integer,
+        set_by -> Uid,
+        set_at -> BigInt,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    retention_rules (organization_id, version, kind) {
+        organization_id -> Uid,
+        version -> Integer,
+        kind -> Text,
+        keep_years -> Integer,
+        keep_months -> Integer,
+        counted_from -> Text,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    retention_runs (id) {
+        id -> Uid,
+        organization_id -> Uid,
+        rules_version -> Integer,
+        as_of -> BigInt,
+        begun_by -> Uid,
+        begun_at -> BigInt,
+        finished_at -> Nullable<BigInt>,
+        records -> Integer,
+        held_back -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    retention_targets (run_id, kind, owner_id) {
+        run_id -> Uid,
+        kind -> Text,
+        owner_id -> Uid,
+        group_id -> Uid,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    retention_holds (id) {
+        id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        reason -> Binary,
+        placed_by -> Uid,
+        placed_at -> BigInt,
+        ended_by -> Nullable<Uid>,
+        ended_at -> Nullable<BigInt>,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
+    retired_outcomes (group_id) {
+        group_id -> Uid,
+        totals -> Binary,
+    }
+}
+
 diesel::allow_tables_to_appear_in_same_query!(
     data_keys,
     accounts,
@@ -1309,4 +1426,12 @@ diesel::allow_tables_to_appear_in_same_query!(
     homework_report_versions,
     disclosures,
     outcome_releases,
+    amendment_requests,
+    amendment_steps,
+    retention_rule_sets,
+    retention_rules,
+    retention_runs,
+    retention_targets,
+    retention_holds,
+    retired_outcomes,
 );

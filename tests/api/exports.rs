@@ -1320,3 +1320,53 @@ fn nobody_takes_a_bundle_for_the_whole_record() {
     assert!(text(&unscored["dataAbsentReason"]["text"]).contains("answers are missing"), "{unscored}");
     assert!(resources(&bundle, "QuestionnaireResponse").iter().all(|response| response["status"] == "completed"));
 }
+
+#[test]
+fn a_disclosure_that_is_withheld_shows_in_the_members_log_no_sooner_than_in_the_accounting() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let who = &led.member.person;
+    let exports = |who: &Person| {
+        let log = server.get(who, "/v1/account/access-log?limit=200").expect(200);
+        let own = server.get(who, "/v1/account/export").expect(200);
+        assert_eq!(log["items"].as_array().map(Vec::len), own["access_log"].as_array().map(Vec::len));
+        let is_export = |entry: &&Value| text(&entry["action"]).starts_with("Export");
+        log["items"].as_array().expect("entries").iter().filter(is_export).count()
+    };
+    take_out(server, &led.lead, led, &led.member.id, &json!({"purpose": "treatment"})).expect(200);
+    assert_eq!(exports(who), 1);
+    let until = server.db.clock.now().plus_days(3);
+    let police = json!({"purpose": "law_enforcement", "recipient": "Police", "withheld_until": until});
+    take_out(server, &led.lead, led, &led.member.id, &police).expect(200);
+    server.post(&led.lead, &led.path("/exports"), &police).expect(200);
+    assert_eq!((exports(who), own_accounting(server, who).len()), (1, 0));
+    // The privacy officer reads both.
+    let log = format!("/v1/organizations/{}/access-log?limit=200", world.organization);
+    let log = server.get(&world.privacy_officer, &log).expect(200).to_string();
+    assert!(log.contains("ExportGroupRecord"));
+    server.travel_days(4);
+    assert_eq!((exports(who), own_accounting(server, who).len()), (3, 2));
+}
+
+#[test]
+fn the_accounting_says_what_45_cfr_164_528_asks() {
+    let world = World::new();
+    let (server, led) = (&world.server, &world.led);
+    let before = server.db.clock.now();
+    let to_court = json!({
+        "purpose": "court", "recipient": "County court, 1 Main St, Springfield", "parts": ["measures", "attendances"]
+    });
+    take_out(server, &led.lead, led, &led.member.id, &to_court).expect(200);
+    // Nearly six years later, and by the member who has gone.
+    world::leave(server, &led.member, &led.id);
+    server.travel_days(6 * 365);
+    let own = own_accounting(server, &server.again(&led.member.person));
+    assert_eq!(own.len(), 1);
+    let at: Moment = serde_json::from_value(own[0]["disclosed_at"].clone()).expect("a moment");
+    assert!(at >= before && at < before.plus_days(1), "the date (b)(2)(i)");
+    assert_eq!(own[0]["recipient"], "County court, 1 Main St, Springfield", "name and address (b)(2)(ii)");
+    assert_eq!(own[0]["parts"], json!(["attendances", "measures"]), "what (b)(2)(iii)");
+    assert_eq!(own[0]["purpose"], "court", "what for (b)(2)(iv)");
+    // Nobody else's, and nothing for those who have none.
+    assert_eq!(own_accounting(server, &server.again(&led.second_member.person)), Vec::<Value>::new());
+}

@@ -251,7 +251,7 @@ impl<'a> Traces<'a> {
 }
 
 /// Where a row holds an id, as bytes or as text: `table.column`. Nothing on PostgreSQL, which is asked elsewhere.
-fn places_of(server: &Server, id: &str) -> BTreeSet<String> {
+pub fn places_of(server: &Server, id: &str) -> BTreeSet<String> {
     if server.location.is_postgres() {
         return BTreeSet::new();
     }

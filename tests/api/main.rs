@@ -9,6 +9,7 @@ mod world;
 
 mod access_log;
 mod access_matrix;
+mod amendments;
 mod at_rest;
 mod attacks;
 mod breaches;
@@ -39,6 +40,7 @@ mod progress;
 mod query_plans;
 mod reference;
 mod referrals;
+mod retention;
 mod risks;
 mod rota;
 mod schema;

@@ -14,11 +14,11 @@ use circlekeeper::{
 use serde_json::{Value, json};
 
 use crate::{
-    breaches, check_ins, feeds, goals,
+    amendments, breaches, check_ins, feeds, goals,
     harness::{Person, Server},
     meetings,
     operations::Operation,
-    referrals, risks, rota, topics, visits,
+    referrals, retention, risks, rota, topics, visits,
     world::{self, Group, Member, World},
 };
 
@@ -335,6 +335,7 @@ impl Scene {
         breaches::add_led_records(&self.world, &mut records);
         risks::add_records(&self.world, led, &members, &mut records);
         goals::add_records(&self.world, led, &members, &mut records);
+        amendments::add_records(&self.world, led, &members, &mut records);
         world::move_to(server, &led.lead, &led.id, &led.former_member.id, "left");
         self.led = records;
     }
@@ -448,6 +449,7 @@ impl Scene {
                 }
             }
         }
+        retention::add_records(server, administrator, &organization.to_string(), &mut records);
         self.organization = records;
     }
 
@@ -486,6 +488,7 @@ impl Scene {
         let members = [(member.person.clone(), member.id.clone())];
         risks::add_records(&self.world, other, &members, &mut records);
         goals::add_records(&self.world, other, &members, &mut records);
+        amendments::add_records(&self.world, other, &members, &mut records);
         self.other = records;
     }
 
@@ -511,6 +514,7 @@ impl Scene {
         let officer =
             people["items"].as_array().and_then(|people| people.iter().find(holds_office)).expect("an officer");
         records.add("office", &text(&officer["standings"][0]["id"]), None, Some(administrator.id));
+        retention::add_records(server, administrator, &organization.to_string(), &mut records);
         self.foreign_organization = records;
     }
 

@@ -16,6 +16,7 @@ use utoipa::ToSchema;
 
 use super::{
     Refusal,
+    amendments::{Basis, RecordKind, State as AmendmentState},
     attendance::{Presence, Status},
     goals::{Outcome, Said, Side, State as GoalState},
     groups::Format as Meets,
@@ -140,6 +141,8 @@ words! {
         Risks = "risks",
         RiskSteps = "risk_steps",
         Reviews = "reviews",
+        /// What a member asked to have corrected. It goes with the records that it is about, named or not.
+        Amendments = "amendments",
     }
 }
 
@@ -242,7 +245,10 @@ pub fn parts_that_go(wanted: &Wanted) -> Vec<Part> {
         named => named.contains(&part),
     };
     let goes_along = |part: Part| wanted.form == Form::Fhir && part == Part::Answers && is_wanted(Part::Measures);
-    Part::ALL.iter().copied().filter(|part| is_wanted(*part) || goes_along(*part)).collect()
+    // Where there are any, whoever takes them out adds them.
+    let is_said = |part: &Part| *part != Part::Amendments || wanted.parts.contains(part);
+    let went = Part::ALL.iter().copied().filter(is_said);
+    went.filter(|part| is_wanted(*part) || goes_along(*part)).collect()
 }
 
 /// Refuses to take out the record of somebody who has withdrawn their consent, for what rests on it.
@@ -673,6 +679,71 @@ rows! {
         /// What had been recorded until then was seen.
         pub as_of: Moment,
     }
+
+    /// What a member asked to have corrected in a record, and what came of it. The record stands as it was written.
+    pub struct AmendmentRow {
+        /// The id of the request.
+        pub amendment: Id,
+        /// Whose.
+        pub member: Id,
+        /// The kind of record that it is about.
+        pub record_kind: RecordKind,
+        /// The id of that record.
+        pub record: Id,
+        /// When that record is from: when a measure was answered, a session was to start, an entry's event happened, a goal was proposed, homework was set.
+        pub record_at: Option<Moment>,
+        /// What the member says is wrong.
+        pub wrong: String,
+        /// What the member says it should say.
+        pub asked: String,
+        /// When it was asked.
+        pub asked_at: Moment,
+        /// Received, accepted or denied.
+        pub state: AmendmentState,
+        /// When it was decided.
+        pub decided_at: Option<Moment>,
+        /// On which ground it was denied (45 CFR 164.526(a)(2)).
+        pub basis: Option<Basis>,
+        /// What was said with the decision.
+        pub decision_words: Option<String>,
+        /// With what the member disagreed after a denial.
+        pub statement: Option<String>,
+        /// When.
+        pub stated_at: Option<Moment>,
+        /// What was answered to the statement.
+        pub rebuttal: Option<String>,
+        /// When.
+        pub rebutted_at: Option<Moment>,
+        /// Whether it goes with every disclosure of the record.
+        pub goes_along: bool,
+    }
+}
+
+/// What the column says in which a table that goes alone carries amendments.
+const AMENDMENTS_ALONE: &str =
+    "In CSV alone: what the member asked to have corrected in this record, and what came of it.";
+
+impl AmendmentRow {
+    /// All of it in lines, as it stands beside a record that has no other place for it.
+    pub fn in_words(&self) -> String {
+        let mut lines = vec![
+            format!("Amendment asked for on {}: {}", self.asked_at, self.wrong),
+            format!("It should say: {}", self.asked),
+        ];
+        let basis = self.basis.map(|basis| format!(" ({})", basis.as_str().replace('_', " "))).unwrap_or_default();
+        match (self.state, self.decided_at) {
+            (AmendmentState::Received, _) | (_, None) => lines.push("Not decided yet.".into()),
+            (state, Some(at)) => lines.push(format!("{} on {at}{basis}", capitalized(state.as_str()))),
+        }
+        lines.extend(self.decision_words.clone());
+        let said = [("Statement of disagreement", &self.statement), ("Rebuttal", &self.rebuttal)];
+        lines.extend(said.into_iter().filter_map(|(what, words)| Some(format!("{what}: {}", words.as_ref()?))));
+        lines.join("\n")
+    }
+}
+
+fn capitalized(word: &str) -> String {
+    word.chars().take(1).flat_map(char::to_uppercase).chain(word.chars().skip(1)).collect()
 }
 
 /// The group that a record comes from.
@@ -711,6 +782,7 @@ pub struct Record {
     pub risks: Vec<RiskRow>,
     pub risk_steps: Vec<RiskStepRow>,
     pub reviews: Vec<ReviewRow>,
+    pub amendments: Vec<AmendmentRow>,
 }
 
 /// What members worked on: their goals and their homework.
@@ -740,6 +812,16 @@ impl Record {
             GoalWordings: worked_on.goal_wordings, GoalRatings: worked_on.goal_ratings, Homework: worked_on.homework,
             Risks: risks, RiskSteps: risk_steps, Reviews: reviews,
         );
+        if !is_wanted(Part::Amendments) {
+            self.amendments.retain(|row| row.record_kind.parts().iter().any(|part| is_wanted(*part)));
+        }
+    }
+
+    /// Leaves out what has not been decided, and denials of which the member neither disagreed in writing nor asked that
+    /// they go along: neither belongs to a disclosure (45 CFR 164.526(d)(5)). To the member and in the house all of it
+    /// is shown.
+    pub fn keep_amendments_that_go_along(&mut self) {
+        self.amendments.retain(|row| row.goes_along);
     }
 
     /// Adds the answers of a measure, with what was asked where the licence lets that text leave with them.
@@ -783,7 +865,29 @@ impl Record {
             Part::Risks => Table::of(part, &self.risks),
             Part::RiskSteps => Table::of(part, &self.risk_steps),
             Part::Reviews => Table::of(part, &self.reviews),
+            Part::Amendments => Table::of(part, &self.amendments),
         }
+    }
+
+    /// One part as a table that goes alone: what was asked to be corrected stands in the row that it is about.
+    pub fn table_alone(&self, part: Part) -> Table {
+        let mut table = self.table(part);
+        let Some(kind) = RecordKind::ALL.iter().copied().find(|kind| kind.part() == part) else { return table };
+        table.columns.push((Part::Amendments.to_string(), AMENDMENTS_ALONE.to_owned()));
+        let id =
+            table.columns.iter().position(|(name, _)| matches!(name.as_str(), "id" | "measure" | "goal" | "homework"));
+        for row in &mut table.rows {
+            let of_row = |amendment: &&AmendmentRow| {
+                let record = id.and_then(|id| row[id].as_str()).and_then(|id| id.parse::<Id>().ok());
+                amendment.record_kind == kind
+                    && record == Some(amendment.record)
+                    && row.contains(&Value::String(amendment.member.to_string()))
+            };
+            let words: Vec<Value> =
+                self.amendments.iter().filter(of_row).map(|amendment| Value::String(amendment.in_words())).collect();
+            row.push(Value::Array(words));
+        }
+        table
     }
 
     /// All parts that have rows.
@@ -834,7 +938,7 @@ fn meanings(columns: &[(&str, &str)]) -> Vec<(String, String)> {
 fn dictionary() -> Table {
     let empty = Record::default();
     let described = Part::ALL.iter().filter(|part| **part != Part::Columns).flat_map(|part| {
-        let columns = empty.table(*part).columns;
+        let columns = empty.table_alone(*part).columns;
         columns.into_iter().map(|(name, meaning)| vec![part.as_str().into(), name.into(), meaning.into()])
     });
     Table {

@@ -126,9 +126,10 @@ fn short(title: &str) -> &str {
 }
 
 /// Columns that hold a word of a closed list, written with underscores or hyphens. What somebody wrote stays as it is.
-const CODES: [&str; 28] = [
+const CODES: [&str; 30] = [
     "appeal_outcome",
     "band",
+    "basis",
     "consequence",
     "delivered",
     "disposition",
@@ -142,6 +143,7 @@ const CODES: [&str; 28] = [
     "proposed_as",
     "purpose",
     "rated_as",
+    "record_kind",
     "reported_as",
     "respondent",
     "risk",

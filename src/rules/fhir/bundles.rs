@@ -12,6 +12,7 @@ use super::{
 use crate::{
     policy::Kind,
     rules::{
+        amendments::RecordKind,
         attendance::Presence,
         exports::{
             AttendanceRow, GroupOfRecord, MeasureRow, Purpose, Record, RedisclosureNotice, SignatureRow, escaped,
@@ -137,7 +138,9 @@ fn add_group(resources: &mut Vec<(Id, Value)>, taken: &Taken, group: &GroupOfRec
         ));
     }
     for row in record.attendances.iter().filter(|row| is_here(row.member)) {
-        resources.push(encounter(row, organization));
+        let (id, mut shown) = encounter(row, organization);
+        shown["text"] = amendments(record, RecordKind::Attendance, row.id);
+        resources.push((id, shown));
     }
     for row in record.measures.iter().filter(|row| is_here(row.member)) {
         let met = record.attendances.iter().find(|met| Some(met.session) == row.session && met.member == row.member);
@@ -191,7 +194,7 @@ fn add_measure(
 ) {
     let given = record.answers.iter().filter(|answer| answer.measure == row.measure);
     let answers = Answers(given.map(|answer| (answer.item.clone(), answer.value)).collect());
-    let response = questionnaire_response(&Administration {
+    let mut response = questionnaire_response(&Administration {
         id: row.measure,
         subject: urn(row.member),
         encounter: encounter.map(urn),
@@ -203,6 +206,7 @@ fn add_measure(
         amended: row.version > 1,
         answers: &answers,
     });
+    response["text"] = amendments(record, RecordKind::Measure, row.measure);
     resources.push((row.measure, response));
     let known = Registry::built_in().find(&row.instrument, &row.instrument_version);
     // A score without a code that others know is no observation that they could use.
@@ -235,6 +239,19 @@ fn add_measure(
             "derivedFrom": [reference(row.measure)],
         }),
     ));
+}
+
+/// What a member asked to have corrected in a record, as words on its resource: R4 has no resource for it.
+fn amendments(record: &Record, kind: RecordKind, id: Id) -> Value {
+    let of_record = record.amendments.iter().filter(|row| row.record_kind == kind && row.record == id);
+    let lines: Vec<String> = of_record
+        .flat_map(|row| row.in_words().lines().map(|line| format!("<p>{}</p>", escaped(line))).collect::<Vec<_>>())
+        .collect();
+    if lines.is_empty() {
+        return Value::Null;
+    }
+    let div = format!("<div xmlns=\"http://www.w3.org/1999/xhtml\">{}</div>", lines.concat());
+    json!({"status": "additional", "div": div})
 }
 
 /// Why there is no score.

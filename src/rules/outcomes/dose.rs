@@ -42,6 +42,15 @@ impl<'a> Dose<'a> {
         }
     }
 
+    /// Technique and seconds, as they are added up.
+    pub fn seconds(&self) -> impl Iterator<Item = (&'a str, i64)> {
+        self.seconds.iter().map(|(technique, seconds)| (*technique, *seconds))
+    }
+
+    pub fn add_seconds(&mut self, technique: &'a str, seconds: i64) {
+        *self.seconds.entry(technique).or_default() += seconds;
+    }
+
     /// Technique and whole minutes, half up, by the technique's id.
     pub fn minutes(&self) -> impl Iterator<Item = (&'a str, i64)> {
         self.seconds.iter().map(|(technique, seconds)| (*technique, (seconds + 30) / 60))

@@ -1,6 +1,6 @@
 //! Mean change and the paired effect size, from sums that merge exactly.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Pair;
 use crate::rules::change::Z_95;
@@ -9,7 +9,7 @@ use crate::rules::change::Z_95;
 ///
 /// Scores are whole thousandths, so the sums are exact where running means in floating point would round: merging is
 /// associative and commutative to the last bit, and nothing cancels. 128 bits hold the squares of 2³² values of 32 bits.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sums {
     count: u32,
     sum: i64,
@@ -47,7 +47,7 @@ impl Sums {
 }
 
 /// Baseline, newest score and gain of everybody who has both.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paired {
     pub first: Sums,
     pub later: Sums,

@@ -78,7 +78,7 @@ pub struct InstrumentFigures {
 
 /// What a group's members came to. Grows with instruments, techniques and sessions, never with members.
 pub struct Figures<'a> {
-    misses: u16,
+    pub(super) misses: u16,
     /// What was delivered at each held session, and the minutes that it took.
     sessions: &'a HashMap<Id, (Vec<Item<'a>>, i32)>,
     pub members: u32,
@@ -95,9 +95,9 @@ pub struct Figures<'a> {
     pub offered: BTreeMap<&'a str, u32>,
     pub instruments: BTreeMap<String, InstrumentFigures>,
     /// Held sessions at which attendance was recorded.
-    recorded: BTreeSet<Id>,
+    pub(super) recorded: BTreeSet<Id>,
     /// Everybody so far as somebody without a measure: an instrument that turns up late begins with them.
-    unmeasured: Outcomes,
+    pub(super) unmeasured: Outcomes,
 }
 
 impl<'a> Figures<'a> {
@@ -162,11 +162,11 @@ impl<'a> Figures<'a> {
     }
 }
 
-fn unmeasured(ending: Ending) -> Person {
+pub(super) fn unmeasured(ending: Ending) -> Person {
     Person { state: State::NotComputable(Why::NoBaseline), has_baseline: false, pair: None, ending }
 }
 
-fn begin(instrument: &str, so_far: &Outcomes) -> InstrumentFigures {
+pub(super) fn begin(instrument: &str, so_far: &Outcomes) -> InstrumentFigures {
     let sets: Vec<&'static str> = Registry::built_in()
         .current(instrument)
         .map(|instrument| Yardstick::of(instrument).reliable.iter().map(|set| set.id).collect())

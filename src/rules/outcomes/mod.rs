@@ -6,8 +6,9 @@
 mod dose;
 mod effect;
 mod figures;
+mod gone;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{change::State, members, sessions::Delivered};
 use crate::{rules::attendance::Status, words};
@@ -15,6 +16,7 @@ use crate::{rules::attendance::Status, words};
 pub use dose::{Dose, Item};
 pub use effect::{Effect, MeanGain, Nesting, Paired, Sums};
 pub use figures::{Course, Figures, InstrumentFigures, PersonMeans, Presences, Taken, Visit, state_in_report};
+pub use gone::Gone;
 
 words! {
     /// How somebody's time in a group ended, or that it has not.
@@ -79,7 +81,7 @@ pub struct Pair {
 }
 
 /// Counts and sums over people. Adding in any order, in any parts, gives the same to the last bit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcomes {
     /// Everybody who was a member, measured or not.
     pub members: u32,

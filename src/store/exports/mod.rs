@@ -9,7 +9,7 @@ use diesel::prelude::*;
 use serde_json::Value;
 
 use super::{
-    agreements as kept_agreements,
+    agreements as kept_agreements, amendments,
     columns::{Json, Sealed},
     connection::Connection,
     members as kept_members,
@@ -200,6 +200,7 @@ fn read<A: Act>(
         ..Record::default()
     };
     add_measures(connection, permit, whose, &mut record)?;
+    record.amendments = amendments::list_rows(connection, permit, whose, &record)?;
     Ok(record)
 }
 
