@@ -31,6 +31,8 @@
 //! Invariant: what a client may not know of answers exactly like what does not exist.
 //! Invariant: where a group counts heads alone, no row joins a person and a session: no attendance, no log entry, no
 //! answer kept for a retry.
+//! Invariant: an emergency opens one member's record for reading, for a while, with an entry for each look; never a
+//! process note, never a peer-led group.
 //! Invariant: who reported a breach and who cast which ballot can be read from no row, by nobody.
 
 pub mod charts;

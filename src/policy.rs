@@ -35,6 +35,9 @@ words! {
         Member = "member",
         /// Belonged to the group; keeps the right to read what is about oneself.
         FormerMember = "former_member",
+        /// Reads, for some hours and in an emergency, what one member of a group of somebody else's has at once to be
+        /// known by. Last in the list: the access log's hashes cover a standing's place in it.
+        Emergency = "emergency",
     }
 }
 
@@ -69,6 +72,13 @@ impl Standing {
             Standing::SessionFacilitator => "facilitates one session, at every other address of the group",
             Standing::Member => "belongs to the group now",
             Standing::FormerMember => "belonged to the group, or is kept away for a time by its decision",
+            Standing::Emergency => {
+                "is a therapist or co-therapist of another group of the organization, and has opened an emergency access to \
+                 one member's record: for 15 to 240 minutes, with a reason, seen at once and reviewed afterwards by \
+                 the privacy officer. Reads who the person is, measures, risk marks, signed entries and progress of \
+                 that one member. Process notes, what the clinicians wrote about sessions, other members, exports and \
+                 peer-led groups stay closed, and nothing can be changed"
+            }
         }
     }
 
@@ -160,6 +170,7 @@ actions! {
         CreateGroup, ListGroups, ReadAccessLog, ReadTemplates, WriteTemplate,
         ReadOutcomeReport, ReadDisclosures,
         ReadRetentionRules, SetRetentionRules, PreviewRetention, RunRetention,
+        OpenEmergencyAccess, ReadEmergencyAccesses, EndEmergencyAccess, ReviewEmergencyAccess,
     }
     Group {
         ReadGroup, ChangeGroup, OpenGroup, CloseGroup,
@@ -181,7 +192,7 @@ actions! {
         ReadSessionRecord, WriteSessionRecord, SignSessionRecord, CosignSessionRecord,
         ReadProgressEntries, WriteProgressEntry, SignProgressEntry, CosignProgressEntry, ReleaseProgressEntry,
         ReadProcessNotes, WriteProcessNote,
-        ReadRisks, AcknowledgeRisk, AssessRisk, AssignRisk,
+        ReadRisks, AcknowledgeRisk, AssessRisk, AssignRisk, ReadEmergencyNotices,
         ReadPreparation, ReviewMember,
         ReadProgress, ReadGroupProgress, ReadGroupOutcomes,
         ReadGoals, AgreeGoal, RateGoal, SetHomework, ReportHomework,
@@ -281,6 +292,10 @@ type Row = [Option<Reach>; Standing::ALL.len()];
 /// A new action or a new standing does not compile until this table answers it.
 pub fn decide(kind: Kind, standing: Standing, action: Action) -> Option<Reach> {
     use Action::*;
+    // What the peers of a group tell each other is opened by no emergency.
+    if kind == Kind::PeerLed && standing == Standing::Emergency {
+        return None;
+    }
     let both = |row: Row| row;
     let only = |of: Kind, row: Row| if kind == of { row } else { [N; Standing::ALL.len()] };
     let therapist_led = |row: Row| only(Kind::TherapistLed, row);
@@ -291,157 +306,164 @@ pub fn decide(kind: Kind, standing: Standing, action: Action) -> Option<Reach> {
         // A live sign-in, or none, is all that these ask for: no standing is looked up.
         AskInPublic | ReadOwnAccount | ChangeOwnAccount | AcceptInvitation
         | SendReferral | ExportOwnRecords | EraseOwnRecords | CloseAccount | AppealConsequence
-                              => both([ N, N,   N, N, N,   N, N, N, N,   N, N ]),
+                              => both([ N, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
 
         // Columns: administrator, privacy officer | therapist, co-therapist, trainee
-        //          | steward, facilitator, former facilitator, session facilitator | member, former member.
+        //          | steward, facilitator, former facilitator, session facilitator | member, former member | emergency.
 
-        // Organization                 ad pr   th co tr   st fa ff sf   me fm
-        ReadOrganization      => both([ A, A,   A, A, A,   A, A, N, N,   N, N ]),
-        ChangeOrganization    => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        InviteOfficer         => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        ReadInvitations       => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        RevokeInvitation      => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        ReadPeople            => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        SuspendPerson         => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        EndOffice             => both([ A, O,   N, N, N,   N, N, N, N,   N, N ]),
-        RecordLicence         => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        VerifyLicence         => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        ReadLicences          => both([ A, N,   O, O, O,   N, N, N, N,   N, N ]),
-        CreateGroup           => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        ListGroups            => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
-        ReadAccessLog         => both([ N, A,   N, N, N,   N, N, N, N,   N, N ]),
-        ReadTemplates         => both([ N, N,   A, A, A,   N, N, N, N,   N, N ]),
-        WriteTemplate         => both([ N, N,   A, A, A,   N, N, N, N,   N, N ]),
+        // Organization                 ad pr   th co tr   st fa ff sf   me fm   em
+        ReadOrganization      => both([ A, A,   A, A, A,   A, A, N, N,   N, N,   N ]),
+        ChangeOrganization    => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        InviteOfficer         => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadInvitations       => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        RevokeInvitation      => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadPeople            => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        SuspendPerson         => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        EndOffice             => both([ A, O,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        RecordLicence         => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        VerifyLicence         => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadLicences          => both([ A, N,   O, O, O,   N, N, N, N,   N, N,   N ]),
+        CreateGroup           => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ListGroups            => both([ A, A,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadAccessLog         => both([ N, A,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadTemplates         => both([ N, N,   A, A, A,   N, N, N, N,   N, N,   N ]),
+        WriteTemplate         => both([ N, N,   A, A, A,   N, N, N, N,   N, N,   N ]),
 
-        ReadOutcomeReport     => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
-        ReadDisclosures       => both([ N, A,   N, N, N,   N, N, N, N,   N, N ]),
-        ReadRetentionRules    => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
-        SetRetentionRules     => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
-        PreviewRetention      => both([ A, A,   N, N, N,   N, N, N, N,   N, N ]),
-        RunRetention          => both([ A, N,   N, N, N,   N, N, N, N,   N, N ]),
+        ReadOutcomeReport     => both([ A, A,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadDisclosures       => both([ N, A,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        // Opened by clinicians alone; judged by the privacy officer, and kept from the administrator: the reason says
+        // something about a person.
+        OpenEmergencyAccess   => both([ N, N,   O, O, N,   N, N, N, N,   N, N,   N ]),
+        ReadEmergencyAccesses => both([ N, A,   O, O, N,   N, N, N, N,   N, N,   N ]),
+        EndEmergencyAccess    => both([ N, A,   O, O, N,   N, N, N, N,   N, N,   N ]),
+        ReviewEmergencyAccess => both([ N, A,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadRetentionRules    => both([ A, A,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        SetRetentionRules     => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        PreviewRetention      => both([ A, A,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        RunRetention          => both([ A, N,   N, N, N,   N, N, N, N,   N, N,   N ]),
 
-        // Group, its people            ad pr   th co tr   st fa ff sf   me fm
-        ReadGroup             => both([ A, N,   A, A, A,   A, A, A, A,   A, N ]),
-        ChangeGroup           => both([ A, N,   A, N, N,   A, A, N, N,   N, N ]),
-        OpenGroup             => both([ A, N,   A, N, N,   A, A, N, N,   N, N ]),
-        CloseGroup            => both([ A, N,   A, N, N,   A, A, N, N,   N, N ]),
-        ReadTerms             => both([ A, N,   A, A, A,   A, A, A, A,   A, N ]),
-        InviteLeader          => both([ A, N,   A, N, N,   A, A, N, N,   N, N ]),
-        EndTerm               => both([ A, N,   A, O, O,   O, O, N, O,   N, N ]),
-        ReadMembers           => both([ A, N,   A, A, A,   A, A, N, N,   O, O ]),
-        InviteMember          => both([ A, N,   A, A, N,   A, A, N, N,   N, N ]),
-        MoveMember            => both([ A, N,   A, A, N,   A, A, N, N,   O, N ]),
-        TransferMember        => both([ A, N,   A, N, N,   N, N, N, N,   N, N ]),
-        ReadAgreements        => both([ A, N,   A, A, A,   A, A, A, A,   A, A ]),
-        PublishAgreement      => both([ N, N,   A, N, N,   A, A, N, N,   N, N ]),
-        ReadSignatures        => both([ A, A,   A, A, A,   A, A, N, N,   O, O ]),
-        SignAgreement         => both([ N, N,   A, A, N,   N, N, N, N,   O, N ]),
-        WithdrawSignature     => both([ N, N,   A, A, N,   N, N, N, N,   O, O ]),
-        ReadReferrals => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N ]),
-        AnswerReferral => therapist_led([ N, N, A, A, N,   N, N, N, N,   N, N ]),
+        // Group, its people            ad pr   th co tr   st fa ff sf   me fm   em
+        ReadGroup             => both([ A, N,   A, A, A,   A, A, A, A,   A, N,   N ]),
+        ChangeGroup           => both([ A, N,   A, N, N,   A, A, N, N,   N, N,   N ]),
+        OpenGroup             => both([ A, N,   A, N, N,   A, A, N, N,   N, N,   N ]),
+        CloseGroup            => both([ A, N,   A, N, N,   A, A, N, N,   N, N,   N ]),
+        ReadTerms             => both([ A, N,   A, A, A,   A, A, A, A,   A, N,   N ]),
+        InviteLeader          => both([ A, N,   A, N, N,   A, A, N, N,   N, N,   N ]),
+        EndTerm               => both([ A, N,   A, O, O,   O, O, N, O,   N, N,   N ]),
+        ReadMembers           => both([ A, N,   A, A, A,   A, A, N, N,   O, O,   O ]),
+        InviteMember          => both([ A, N,   A, A, N,   A, A, N, N,   N, N,   N ]),
+        MoveMember            => both([ A, N,   A, A, N,   A, A, N, N,   O, N,   N ]),
+        TransferMember        => both([ A, N,   A, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadAgreements        => both([ A, N,   A, A, A,   A, A, A, A,   A, A,   N ]),
+        PublishAgreement      => both([ N, N,   A, N, N,   A, A, N, N,   N, N,   N ]),
+        ReadSignatures        => both([ A, A,   A, A, A,   A, A, N, N,   O, O,   N ]),
+        SignAgreement         => both([ N, N,   A, A, N,   N, N, N, N,   O, N,   N ]),
+        WithdrawSignature     => both([ N, N,   A, A, N,   N, N, N, N,   O, O,   N ]),
+        ReadReferrals => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N,   N ]),
+        AnswerReferral => therapist_led([ N, N, A, A, N,   N, N, N, N,   N, N,   N ]),
 
-        // Group, its sessions          ad pr   th co tr   st fa ff sf   me fm
-        ReadSessions          => both([ N, N,   A, A, A,   A, A, A, A,   A, N ]),
-        PlanSession           => both([ N, N,   A, A, A,   A, A, N, N,   N, N ]),
-        ChangeSession         => both([ N, N,   A, A, A,   A, A, N, N,   N, N ]),
-        CancelSession         => both([ N, N,   A, A, N,   A, A, N, N,   N, N ]),
-        HoldSession           => both([ N, N,   A, A, A,   N, A, N, N,   N, N ]),
-        WriteAgenda  => therapist_led([ N, N,   A, A, A,   N, N, N, N,   N, N ]),
-        RecordSession => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N ]),
-        ReadAttendance        => both([ N, N,   A, A, A,   N, A, A, N,   O, O ]),
-        CorrectAttendance => therapist_led([ N, N, A, A, A, N, N, N, N,  N, N ]),
+        // Group, its sessions          ad pr   th co tr   st fa ff sf   me fm   em
+        ReadSessions          => both([ N, N,   A, A, A,   A, A, A, A,   A, N,   N ]),
+        PlanSession           => both([ N, N,   A, A, A,   A, A, N, N,   N, N,   N ]),
+        ChangeSession         => both([ N, N,   A, A, A,   A, A, N, N,   N, N,   N ]),
+        CancelSession         => both([ N, N,   A, A, N,   A, A, N, N,   N, N,   N ]),
+        HoldSession           => both([ N, N,   A, A, A,   N, A, N, N,   N, N,   N ]),
+        WriteAgenda  => therapist_led([ N, N,   A, A, A,   N, N, N, N,   N, N,   N ]),
+        RecordSession => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N,   N ]),
+        ReadAttendance        => both([ N, N,   A, A, A,   N, A, A, N,   O, O,   N ]),
+        CorrectAttendance => therapist_led([ N, N, A, A, A, N, N, N, N,  N, N,   N ]),
 
-        // Peer-led group, its leadership   ad pr   th co tr   st fa ff sf   me fm
-        ReadPeerSettings  => peer_led([ A, N,   N, N, N,   A, A, A, A,   A, N ]),
-        ChangePeerSettings => peer_led([ A, N,  N, N, N,   A, N, N, N,   N, N ]),
-        ReadRota          => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N ]),
-        ProposeRota       => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N ]),
-        OfferTerm         => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, N ]),
-        ReadOffers        => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, N ]),
-        AnswerOffer       => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
-        SetAvailability   => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
-        ReadHandOver      => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N ]),
-        WriteHandOver     => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N ]),
-        ReadServices      => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O ]),
-        RecordService     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+        // Peer-led group, its leadership   ad pr   th co tr   st fa ff sf   me fm   em
+        ReadPeerSettings  => peer_led([ A, N,   N, N, N,   A, A, A, A,   A, N,   N ]),
+        ChangePeerSettings => peer_led([ A, N,  N, N, N,   A, N, N, N,   N, N,   N ]),
+        ReadRota          => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N,   N ]),
+        ProposeRota       => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N,   N ]),
+        OfferTerm         => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, N,   N ]),
+        ReadOffers        => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, N,   N ]),
+        AnswerOffer       => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N,   N ]),
+        SetAvailability   => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N,   N ]),
+        ReadHandOver      => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N,   N ]),
+        WriteHandOver     => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N,   N ]),
+        ReadServices      => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O,   N ]),
+        RecordService     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N,   N ]),
 
-        // Peer-led group, its meetings     ad pr   th co tr   st fa ff sf   me fm
-        ReadMeeting       => peer_led([ N, N,   N, N, N,   N, A, A, N,   N, N ]),
-        RecordMeeting     => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N ]),
-        OpenSessionCode   => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N ]),
-        ClaimVisit        => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
-        MakeProof         => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
-        SetAttendanceMode => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+        // Peer-led group, its meetings     ad pr   th co tr   st fa ff sf   me fm   em
+        ReadMeeting       => peer_led([ N, N,   N, N, N,   N, A, A, N,   N, N,   N ]),
+        RecordMeeting     => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N,   N ]),
+        OpenSessionCode   => peer_led([ N, N,   N, N, N,   N, A, N, N,   N, N,   N ]),
+        ClaimVisit        => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N,   N ]),
+        MakeProof         => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N,   N ]),
+        SetAttendanceMode => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N,   N ]),
 
-        // Peer-led group, its members      ad pr   th co tr   st fa ff sf   me fm
-        RecordCheckIn     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
-        ReadCheckIns      => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O ]),
-        ChangeCheckIn     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O ]),
-        ReadSharedCheckIns => peer_led([ N, N,  N, N, N,   N, A, N, A,   A, N ]),
-        ReadTopics        => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N ]),
-        ProposeTopic      => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N ]),
-        SupportTopic      => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N ]),
-        ChooseTopic       => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N ]),
-        WithdrawTopic     => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, O ]),
-        ReadTips          => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N ]),
-        GiveTip           => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N ]),
-        WithdrawTip       => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, O ]),
+        // Peer-led group, its members      ad pr   th co tr   st fa ff sf   me fm   em
+        RecordCheckIn     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N,   N ]),
+        ReadCheckIns      => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O,   N ]),
+        ChangeCheckIn     => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, O,   N ]),
+        ReadSharedCheckIns => peer_led([ N, N,  N, N, N,   N, A, N, A,   A, N,   N ]),
+        ReadTopics        => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N,   N ]),
+        ProposeTopic      => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N,   N ]),
+        SupportTopic      => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N,   N ]),
+        ChooseTopic       => peer_led([ N, N,   N, N, N,   A, A, N, N,   N, N,   N ]),
+        WithdrawTopic     => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, O,   N ]),
+        ReadTips          => peer_led([ N, N,   N, N, N,   A, A, N, A,   A, N,   N ]),
+        GiveTip           => peer_led([ N, N,   N, N, N,   N, N, N, N,   A, N,   N ]),
+        WithdrawTip       => peer_led([ N, N,   N, N, N,   A, A, N, N,   O, O,   N ]),
 
         // When trust breaks: a report is its handlers' own.
-        //                              ad pr   th co tr   st fa ff sf   me fm
-        ReportBreach          => both([ O, N,   O, O, O,   O, O, O, O,   O, O ]),
-        ReadBreachReports     => both([ N, O,   N, N, N,   O, O, N, N,   N, N ]),
-        HandleBreachReport    => both([ N, O,   N, N, N,   O, O, N, N,   N, N ]),
-        DecideAppeal      => peer_led([ N, A,   N, N, N,   N, N, N, N,   N, N ]),
-        ReadDecisions     => peer_led([ N, N,   N, N, N,   A, A, N, N,   A, N ]),
-        CastBallot        => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N ]),
+        //                              ad pr   th co tr   st fa ff sf   me fm   em
+        ReportBreach          => both([ O, N,   O, O, O,   O, O, O, O,   O, O,   N ]),
+        ReadBreachReports     => both([ N, O,   N, N, N,   O, O, N, N,   N, N,   N ]),
+        HandleBreachReport    => both([ N, O,   N, N, N,   O, O, N, N,   N, N,   N ]),
+        DecideAppeal      => peer_led([ N, A,   N, N, N,   N, N, N, N,   N, N,   N ]),
+        ReadDecisions     => peer_led([ N, N,   N, N, N,   A, A, N, N,   A, N,   N ]),
+        CastBallot        => peer_led([ N, N,   N, N, N,   N, N, N, N,   O, N,   N ]),
 
-        // Group, its measures          ad pr   th co tr   st fa ff sf   me fm
-        ReadMeasureSchedule => therapist_led([ N, N, A, A, A, N, N, N, N, A, N ]),
-        SetMeasureSchedule => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N ]),
-        ReadMeasures => therapist_led([ N, N,   A, A, A,   N, N, N, N,   O, O ]),
-        RecordMeasure => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, N ]),
-        CorrectMeasure => therapist_led([ N, N, A, A, N,   N, N, N, N,   N, N ]),
+        // Group, its measures          ad pr   th co tr   st fa ff sf   me fm   em
+        ReadMeasureSchedule => therapist_led([ N, N, A, A, A, N, N, N, N, A, N,   N ]),
+        SetMeasureSchedule => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N,   N ]),
+        ReadMeasures => therapist_led([ N, N,   A, A, A,   N, N, N, N,   O, O,   O ]),
+        RecordMeasure => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, N,   N ]),
+        CorrectMeasure => therapist_led([ N, N, A, A, N,   N, N, N, N,   N, N,   N ]),
 
 
-        // Group, what became of it     ad pr   th co tr   st fa ff sf   me fm
-        ReadRisks     => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N ]),
-        AcknowledgeRisk => therapist_led([ N, N, A, A, A,  N, N, N, N,   N, N ]),
-        AssessRisk    => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N ]),
-        AssignRisk    => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N ]),
-        ReadPreparation => therapist_led([ N, N, A, A, A,  N, N, N, N,   N, N ]),
-        ReviewMember  => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N ]),
-        ReadProgress  => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, O ]),
-        ReadGroupProgress => therapist_led([ N, N, A, A, A, N, N, N, N,  N, N ]),
-        ReadGroupOutcomes     => both([ N, N,   A, A, A,   A, A, N, N,   N, N ]),
-        ReadGoals     => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, O ]),
-        AgreeGoal     => therapist_led([ N, N,  A, A, N,   N, N, N, N,   O, N ]),
-        RateGoal      => therapist_led([ N, N,  A, A, N,   N, N, N, N,   O, N ]),
-        SetHomework   => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N ]),
-        ReportHomework => therapist_led([ N, N, A, A, A,   N, N, N, N,   O, N ]),
-        ExportMemberRecord => therapist_led([ N, N, A, A, N, N, N, N, N, N, N ]),
-        ExportGroupRecord => therapist_led([ N, N, A, N, N, N, N, N, N,  N, N ]),
-        AskForAmendment => therapist_led([ N, N, N, N, N,  N, N, N, N,   O, O ]),
-        ReadAmendments => therapist_led([ N, N, A, A, A,   N, N, N, N,   O, O ]),
-        DecideAmendment => therapist_led([ N, N, A, A, N,  N, N, N, N,   N, N ]),
-        DisputeAmendment => therapist_led([ N, N, N, N, N, N, N, N, N,   O, O ]),
-        ReadHolds     => therapist_led([ N, A,  A, A, N,   N, N, N, N,   N, N ]),
-        HoldRecord    => therapist_led([ N, A,  A, N, N,   N, N, N, N,   N, N ]),
+        // Group, what became of it     ad pr   th co tr   st fa ff sf   me fm   em
+        ReadRisks     => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N,   O ]),
+        AcknowledgeRisk => therapist_led([ N, N, A, A, A,  N, N, N, N,   N, N,   N ]),
+        AssessRisk    => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N,   N ]),
+        AssignRisk    => therapist_led([ N, N,  A, A, N,   N, N, N, N,   N, N,   N ]),
+        ReadEmergencyNotices => therapist_led([ N, N, A, A, N, N, N, N, N, N, N,  N ]),
+        ReadPreparation => therapist_led([ N, N, A, A, A,  N, N, N, N,   N, N,   N ]),
+        ReviewMember  => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N,   N ]),
+        ReadProgress  => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, O,   O ]),
+        ReadGroupProgress => therapist_led([ N, N, A, A, A, N, N, N, N,  N, N,   N ]),
+        ReadGroupOutcomes     => both([ N, N,   A, A, A,   A, A, N, N,   N, N,   N ]),
+        ReadGoals     => therapist_led([ N, N,  A, A, A,   N, N, N, N,   O, O,   N ]),
+        AgreeGoal     => therapist_led([ N, N,  A, A, N,   N, N, N, N,   O, N,   N ]),
+        RateGoal      => therapist_led([ N, N,  A, A, N,   N, N, N, N,   O, N,   N ]),
+        SetHomework   => therapist_led([ N, N,  A, A, A,   N, N, N, N,   N, N,   N ]),
+        ReportHomework => therapist_led([ N, N, A, A, A,   N, N, N, N,   O, N,   N ]),
+        ExportMemberRecord => therapist_led([ N, N, A, A, N, N, N, N, N, N, N,   N ]),
+        ExportGroupRecord => therapist_led([ N, N, A, N, N, N, N, N, N,  N, N,   N ]),
+        AskForAmendment => therapist_led([ N, N, N, N, N,  N, N, N, N,   O, O,   N ]),
+        ReadAmendments => therapist_led([ N, N, A, A, A,   N, N, N, N,   O, O,   N ]),
+        DecideAmendment => therapist_led([ N, N, A, A, N,  N, N, N, N,   N, N,   N ]),
+        DisputeAmendment => therapist_led([ N, N, N, N, N, N, N, N, N,   O, O,   N ]),
+        ReadHolds     => therapist_led([ N, A,  A, A, N,   N, N, N, N,   N, N,   N ]),
+        HoldRecord    => therapist_led([ N, A,  A, N, N,   N, N, N, N,   N, N,   N ]),
 
-        // Group, its notes             ad pr   th co tr   st fa ff sf   me fm
-        ReadSessionRecord => therapist_led([ N, N,    A, A, A, N, N, N, N, N, N ]),
-        WriteSessionRecord => therapist_led([ N, N,   A, A, A, N, N, N, N, N, N ]),
-        SignSessionRecord => therapist_led([ N, N,    A, A, O, N, N, N, N, N, N ]),
-        CosignSessionRecord => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N ]),
-        ReadProgressEntries => therapist_led([ N, N,  A, A, A, N, N, N, N, O, O ]),
-        WriteProgressEntry => therapist_led([ N, N,   A, A, A, N, N, N, N, N, N ]),
-        SignProgressEntry => therapist_led([ N, N,    O, O, O, N, N, N, N, N, N ]),
-        CosignProgressEntry => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N ]),
-        ReleaseProgressEntry => therapist_led([ N, N, A, A, N, N, N, N, N, N, N ]),
+        // Group, its notes             ad pr   th co tr   st fa ff sf   me fm   em
+        ReadSessionRecord => therapist_led([ N, N,    A, A, A, N, N, N, N, N, N,   N ]),
+        WriteSessionRecord => therapist_led([ N, N,   A, A, A, N, N, N, N, N, N,   N ]),
+        SignSessionRecord => therapist_led([ N, N,    A, A, O, N, N, N, N, N, N,   N ]),
+        CosignSessionRecord => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N,   N ]),
+        ReadProgressEntries => therapist_led([ N, N,  A, A, A, N, N, N, N, O, O,   O ]),
+        WriteProgressEntry => therapist_led([ N, N,   A, A, A, N, N, N, N, N, N,   N ]),
+        SignProgressEntry => therapist_led([ N, N,    O, O, O, N, N, N, N, N, N,   N ]),
+        CosignProgressEntry => therapist_led([ N, N,  A, A, N, N, N, N, N, N, N,   N ]),
+        ReleaseProgressEntry => therapist_led([ N, N, A, A, N, N, N, N, N, N, N,   N ]),
         // Process notes belong to their author alone.
-        ReadProcessNotes => therapist_led([ N, N,     O, O, O, N, N, N, N, N, N ]),
-        WriteProcessNote => therapist_led([ N, N,     O, O, O, N, N, N, N, N, N ]),
+        ReadProcessNotes => therapist_led([ N, N,     O, O, O, N, N, N, N, N, N,   N ]),
+        WriteProcessNote => therapist_led([ N, N,     O, O, O, N, N, N, N, N, N,   N ]),
     };
     row[standing as usize]
 }

@@ -17,14 +17,15 @@ use crate::{
     identity::{Caller, Passwords, Verified, check_new_password, hash_of},
     policy::{Kind, Standing, act},
     problem::Problem,
-    rules::members::State,
+    rules::{emergency_accesses as emergencies, members::State},
     store::{
         access_log,
         accounts::{self, Profile},
-        connection::Db,
+        connection::{Connection, Db},
+        emergency_accesses,
         invitations::new_code,
         members,
-        permit::authorize_own,
+        permit::{Permit, authorize_own},
         sealing::random,
         sign_ins, standings,
     },
@@ -99,6 +100,22 @@ pub struct OwnStandings {
     /// Memberships that you signed up for and that wait for the group to make them active: until then nothing else
     /// shows.
     pub waiting: Vec<WaitingMembership>,
+    /// Where you are privacy officer and emergency accesses wait for your review, or run at this moment: one entry for
+    /// each such organization. `GET /v1/organizations/{organization}/emergency-accesses` shows them.
+    pub emergency_reviews: Vec<WaitingReviews>,
+}
+
+/// That emergency accesses ask for a privacy officer; nothing of what they are about.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct WaitingReviews {
+    pub organization: Id,
+    pub organization_name: String,
+    /// How many run at this moment.
+    pub running: usize,
+    /// How many are over and not reviewed.
+    pub waiting: usize,
+    /// Whether the time for a review is over for one of them.
+    pub overdue: bool,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -387,9 +404,56 @@ async fn list_own_standings(db: Data<Db>, caller: Caller) -> Answer {
                 until_at: None,
             });
         }
-        Reply::ok(&OwnStandings { items, waiting })
+        // Only clinicians hold one: nobody else's list costs more for it.
+        let is_clinician = |own: &OwnStanding| matches!(own.standing, Standing::Therapist | Standing::CoTherapist);
+        if items.iter().any(is_clinician) {
+            let running = emergency_accesses::list_own_running(connection, &permit)?;
+            items.extend(running.into_iter().map(|own| OwnStanding {
+                standing: Standing::Emergency,
+                organization: own.organization,
+                organization_name: own.organization_name,
+                group: Some(own.group),
+                group_title: Some(own.group_title),
+                kind: Some(Kind::TherapistLed),
+                member: Some(own.member),
+                from_at: own.from_at,
+                until_at: Some(own.until_at),
+            }));
+        }
+        let emergency_reviews = list_waiting_reviews(connection, &permit, &items)?;
+        Reply::ok(&OwnStandings { items, waiting, emergency_reviews })
     })
     .await
+}
+
+/// What waits for the caller where they are privacy officer.
+fn list_waiting_reviews(
+    connection: &mut Connection,
+    permit: &Permit<act::ReadOwnAccount>,
+    standings: &[OwnStanding],
+) -> Result<Vec<WaitingReviews>, Problem> {
+    let mut places: Vec<WaitingReviews> = Vec::new();
+    for office in standings.iter().filter(|own| own.standing == Standing::PrivacyOfficer) {
+        if places.iter().all(|place| place.organization != office.organization) {
+            let (organization, organization_name) = (office.organization, office.organization_name.clone());
+            places.push(WaitingReviews { organization, organization_name, running: 0, waiting: 0, overdue: false });
+        }
+    }
+    if places.is_empty() {
+        return Ok(places);
+    }
+    let now = connection.now;
+    for kept in emergency_accesses::list_unreviewed(connection, permit)? {
+        let Some(place) = places.iter_mut().find(|place| place.organization == kept.organization) else { continue };
+        let state = emergencies::state(false, kept.until_at, kept.ended_at, now);
+        match state {
+            emergencies::State::Running => place.running += 1,
+            _ => place.waiting += 1,
+        }
+        place.overdue |= emergencies::is_overdue(state, kept.due_at, now);
+    }
+    places.retain(|place| place.running + place.waiting > 0);
+    Ok(places)
 }
 
 async fn read_own_access_log(db: Data<Db>, caller: Caller, paging: Paging) -> Answer {

@@ -8,6 +8,7 @@ pub mod attendances;
 pub mod breaches;
 pub mod check_ins;
 pub mod command;
+pub mod emergency_accesses;
 pub mod exports;
 pub mod feeds;
 pub mod goals;
@@ -72,5 +73,6 @@ pub fn register(api: &mut Api) {
     exports::register(api);
     amendments::register(api);
     retention::register(api);
+    emergency_accesses::register(api);
     questionnaires::register(api);
 }

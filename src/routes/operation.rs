@@ -125,15 +125,6 @@ impl Api {
         self.add::<A, H, Args>(Method::PUT, path, summary, handler)
     }
 
-    pub fn patch<A: Act, H, Args>(&mut self, path: &'static str, summary: &'static str, handler: H) -> Draft<'_>
-    where
-        H: Handler<Args> + Send + Sync,
-        Args: FromRequest + 'static,
-        H::Output: Responder + 'static,
-    {
-        self.add::<A, H, Args>(Method::PATCH, path, summary, handler)
-    }
-
     pub fn delete<A: Act, H, Args>(&mut self, path: &'static str, summary: &'static str, handler: H) -> Draft<'_>
     where
         H: Handler<Args> + Send + Sync,

@@ -244,6 +244,8 @@ pub struct LoggedAccess {
     pub member: Option<Id>,
     /// Which record it was, where it was one.
     pub record: Option<Id>,
+    /// The emergency access under which it was done, where it was done under one.
+    pub emergency_access: Option<Id>,
     #[serde(skip)]
     chain: Id,
     #[serde(skip)]
@@ -252,7 +254,7 @@ pub struct LoggedAccess {
 
 impl LoggedAccess {
     /// The entry as a privacy officer reads it; `names` holds the names that they may know.
-    fn of(row: access_log::Kept, names: &HashMap<Id, String>) -> LoggedAccess {
+    pub(super) fn of(row: access_log::Kept, names: &HashMap<Id, String>) -> LoggedAccess {
         let (account, name) = (Some(row.account_id), names.get(&row.account_id).cloned());
         LoggedAccess::from(access_log::Concerning { kept: row, account, name })
     }
@@ -276,6 +278,7 @@ impl From<access_log::Concerning> for LoggedAccess {
             group: row.group_id,
             member: row.member_id,
             record: row.record_id,
+            emergency_access: row.emergency_id,
             chain: row.chain_id,
             sequence: row.sequence,
         }
@@ -287,6 +290,8 @@ impl From<access_log::Concerning> for LoggedAccess {
 pub struct Concerning {
     /// Only entries that name this member.
     member: Option<Id>,
+    /// Only what was done under this emergency access.
+    emergency_access: Option<Id>,
 }
 
 pub fn register(api: &mut Api) {
@@ -559,7 +564,8 @@ async fn read_access_log(
     db.read(move |connection| {
         let permit = authorize_in_organization::<act::ReadAccessLog>(connection, &caller, organization)?;
         let limit = paging.limit();
-        let rows = access_log::list(connection, &permit, asked.member, paging.position()?, limit + 1)?;
+        let (member, emergency) = (asked.member, asked.emergency_access);
+        let rows = access_log::list(connection, &permit, member, emergency, paging.position()?, limit + 1)?;
         let accounts: Vec<Id> = rows.iter().map(|row| row.account_id).collect();
         // Somebody of another organization who was refused here stays a number: their name is not this one's to know.
         let known = standings::list_known(connection, &permit, &accounts)?;

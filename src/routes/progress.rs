@@ -19,7 +19,7 @@ use super::{
 use crate::{
     charts::{self, Frame},
     identity::Caller,
-    policy::{Act, Kind, Reach, act},
+    policy::{Act, Kind, act},
     problem::Problem,
     rules::{
         attendance::Status,
@@ -421,12 +421,12 @@ async fn read_member_progress(
         let reached = reach_member(connection, &permit, member)?;
         let home = accounts::find_home(connection, &permit)?;
         // A member's own days are theirs; those of whoever leads are the group's.
-        let zone = if permit.reach() == Reach::Own { home.zone } else { permit.zone().to_owned() };
+        let zone = if permit.is_about_oneself() { home.zone } else { permit.zone().to_owned() };
         let looked = Looked::at(&asked, connection.now, &home.language, zone)?;
         let figures = Rows::read(connection, &reached, &looked)?.figures(reached.memberships(), &looked);
         let Membership { name, consents, .. } = reached.memberships().first().cloned().ok_or(Problem::NotFound)?;
         if wants_picture {
-            let is_own = permit.reach() == Reach::Own;
+            let is_own = permit.is_about_oneself();
             let shown = (!is_own).then_some(name.as_str());
             return Ok(figures.picture(&looked, shown, is_own || consents, &[], &HashMap::new()));
         }

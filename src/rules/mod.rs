@@ -8,6 +8,7 @@ pub mod change;
 pub mod check_ins;
 pub mod crisis_lines;
 pub mod crisis_wording;
+pub mod emergency_accesses;
 pub mod exports;
 pub mod fhir;
 pub mod goals;

@@ -36,6 +36,8 @@ pub(super) struct Entry {
     pub group_id: Option<Id>,
     pub member_id: Option<Id>,
     pub record_id: Option<Id>,
+    /// The emergency access under which it was done.
+    pub emergency_id: Option<Id>,
 }
 
 /// One access, as it is kept.
@@ -55,6 +57,7 @@ pub struct Kept {
     pub member_id: Option<Id>,
     pub record_id: Option<Id>,
     hash: Vec<u8>,
+    pub emergency_id: Option<Id>,
 }
 
 impl Kept {
@@ -73,6 +76,11 @@ impl Kept {
         for part in [self.organization_id, self.group_id, self.member_id, self.record_id] {
             context.update(&[u8::from(part.is_some())]);
             context.update(&id(part));
+        }
+        // Only where there is one: entries from before there were any keep their hash, and a longer text than theirs is
+        // none of them.
+        if let Some(emergency) = self.emergency_id {
+            context.update(emergency.0.as_bytes());
         }
         context.sign().as_ref().to_vec()
     }
@@ -176,6 +184,7 @@ impl Chain {
                 member_id: entry.member_id,
                 record_id: entry.record_id,
                 hash: Vec::new(),
+                emergency_id: entry.emergency_id,
             };
             row.hash = row.hash_after(&self.head, key);
             self.head.clone_from(&row.hash);
@@ -331,6 +340,7 @@ pub fn list(
     connection: &mut Connection,
     permit: &Permit<act::ReadAccessLog>,
     member: Option<Id>,
+    emergency: Option<Id>,
     before: Option<Position>,
     limit: i64,
 ) -> Result<Vec<Kept>, Problem> {
@@ -343,10 +353,29 @@ pub fn list(
     if let Some(member) = member {
         query = query.filter(access_entries::member_id.eq(member));
     }
+    if let Some(emergency) = emergency {
+        query = query.filter(access_entries::emergency_id.eq(emergency));
+    }
     if let Some(position) = before {
         query = query.filter(older_than(position));
     }
     Ok(query.load(connection.with(permit))?)
+}
+
+/// What was done under an emergency access, oldest first.
+pub fn list_of_emergency(
+    connection: &mut Connection,
+    permit: &Permit<act::ReadEmergencyAccesses>,
+    emergency: Id,
+    limit: i64,
+) -> Result<Vec<Kept>, Problem> {
+    Ok(access_entries::table
+        .filter(access_entries::emergency_id.eq(emergency))
+        .filter(access_entries::organization_id.eq(permit.organization()))
+        .order((access_entries::at, access_entries::chain_id, access_entries::sequence))
+        .limit(limit)
+        .select(Kept::as_select())
+        .load(connection.with(permit))?)
 }
 
 /// An access that concerns the caller, and who it was as far as they may know: in a peer-led group by the name that

@@ -517,6 +517,9 @@ impl Connection {
     fn judged<T>(&mut self, result: Result<T, Problem>) -> Result<T, Problem> {
         let attempt = self.attempt.take();
         if matches!(result, Err(Problem::NotFound)) {
+            // In an emergency as well: what is read under one is written down beforehand.
+            let own = self.entries.iter_mut().skip(self.own_entries);
+            own.filter(|entry| entry.emergency_id.is_some()).for_each(|entry| entry.allowed = false);
             self.entries.extend(attempt);
         }
         result

@@ -14,7 +14,7 @@ use crate::{
     policy::{Kind, act, area},
     problem::Problem,
     rules::groups::{BillingPeriod, Format, Insurance, RecordingPolicy, State},
-    values::{Id, Moment},
+    values::Id,
 };
 
 const PRIVATE_DESCRIPTION: &str = "groups.private_description";
@@ -253,9 +253,4 @@ pub fn find_capacity<A: area::Group>(connection: &mut Connection, permit: &Permi
 /// How far the group has come.
 pub fn find_state<A: area::Group>(connection: &mut Connection, permit: &Permit<A>) -> Result<State, Problem> {
     Ok(groups::table.find(permit.group()).select(groups::state).first(connection.with(permit))?)
-}
-
-/// When a group was made: nothing of it is older.
-pub fn find_created_at<A: area::Group>(connection: &mut Connection, permit: &Permit<A>) -> Result<Moment, Problem> {
-    Ok(groups::table.find(permit.group()).select(groups::created_at).first(connection.with(permit))?)
 }

@@ -177,6 +177,7 @@ pub fn accept(connection: &mut Connection, invitation: &Invitation, account: Id)
             organization_id: Some(invitation.organization_id),
             group_id: invitation.group_id,
             member_id: invitation.member_id,
+            emergency_id: None,
             record_id: Some(invitation.id),
         });
     }

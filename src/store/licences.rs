@@ -10,7 +10,7 @@ use super::{
     sealing::{Keys, Place},
 };
 use crate::{
-    policy::{Reach, act, area},
+    policy::{Act, Reach, act, area},
     problem::Problem,
     rules,
     values::{Day, Id, Moment},
@@ -190,8 +190,26 @@ pub fn of_accounts<A: area::Group>(
     permit: &Permit<A>,
     accounts: &[Id],
 ) -> Result<Vec<(Id, rules::groups::Licence)>, Problem> {
+    of_accounts_in(connection, permit, permit.organization_of_group(), accounts)
+}
+
+/// What rules ask of the caller's own licences in the organization.
+pub fn of_own(
+    connection: &mut Connection,
+    permit: &Permit<act::OpenEmergencyAccess>,
+) -> Result<Vec<rules::groups::Licence>, Problem> {
+    let own = of_accounts_in(connection, permit, permit.organization(), &[permit.account()])?;
+    Ok(own.into_iter().map(|(_, licence)| licence).collect())
+}
+
+fn of_accounts_in<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    organization: Id,
+    accounts: &[Id],
+) -> Result<Vec<(Id, rules::groups::Licence)>, Problem> {
     let rows: Vec<(Id, Option<Moment>, Day, Day)> = licences::table
-        .filter(licences::organization_id.eq(permit.organization_of_group()))
+        .filter(licences::organization_id.eq(organization))
         .filter(licences::account_id.eq_any(accounts))
         .select((licences::account_id, licences::verified_at, licences::valid_from, licences::expires_on))
         .load(connection.with(permit))?;

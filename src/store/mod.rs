@@ -13,6 +13,7 @@ pub mod columns;
 pub mod connection;
 mod database;
 pub mod disclosures;
+pub mod emergency_accesses;
 pub mod exports;
 pub mod feeds;
 pub mod goals;

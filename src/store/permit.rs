@@ -32,6 +32,8 @@ pub struct Permit<A: Act> {
     bound_to: Option<Id>,
     /// What the second wall is told.
     wall: Scope,
+    /// The emergency access on which the right rests, where it rests on one.
+    emergency: Option<Id>,
     act: PhantomData<A>,
 }
 
@@ -73,6 +75,11 @@ impl<A: area::Group> Permit<A> {
     /// The standing that the permit rests on.
     pub fn standing(&self) -> Option<Standing> {
         self.standing
+    }
+
+    /// Whether what is reached is the caller's own as a member: reading it is no access by somebody else.
+    pub fn is_about_oneself(&self) -> bool {
+        self.reach == Reach::Own && matches!(self.standing, Some(Standing::Member | Standing::FormerMember))
     }
 
     /// The member whose rows alone may be touched; `None` where the permit reaches the whole group.
@@ -139,6 +146,7 @@ impl<A: area::Account> Permit<A> {
             zone: self.zone.clone(),
             member: self.member,
             bound_to: self.bound_to,
+            emergency: self.emergency,
             wall: Scope { groups, ..self.wall.clone() },
             act: PhantomData,
         }
@@ -181,7 +189,19 @@ fn authorize_at<A: area::Group>(
     group: Id,
     session: Option<Id>,
 ) -> Result<Permit<A>, Problem> {
-    let facts = standing::in_group(connection, caller, group, session)?;
+    let mut facts = standing::in_group(connection, caller, group, session)?;
+    let mut decided = facts.place.as_ref().and_then(|place| widest::<A>(place.kind, &facts.standings));
+    let mut emergency = None;
+    // Looked up where nothing else gives the right, so that what is allowed costs nothing more, and a hidden group costs
+    // what one costs that does not exist. Whoever stands here by themselves, or belonged, stands here as that alone.
+    if facts.standings.is_empty() && facts.member.is_none() {
+        emergency = standing::emergency(connection, caller, group)?;
+        if let (Some(emergency), Some(place)) = (&emergency, &facts.place) {
+            facts.standings.push(Standing::Emergency);
+            facts.member = Some(emergency.member);
+            decided = widest::<A>(place.kind, &facts.standings);
+        }
+    }
     let organization = facts.place.as_ref().map(|place| place.organization);
     let entry = |at, standing, allowed| Entry {
         at,
@@ -191,8 +211,10 @@ fn authorize_at<A: area::Group>(
         standing,
         organization_id: organization,
         group_id: Some(group),
-        member_id: None,
+        // Whatever is read in an emergency is about one member.
+        member_id: emergency.as_ref().map(|emergency| emergency.member),
         record_id: None,
+        emergency_id: emergency.as_ref().map(|emergency| emergency.id),
     };
     let log = |connection: &mut Connection, standing, allowed| {
         let entry = entry(connection.now, standing, allowed);
@@ -202,7 +224,7 @@ fn authorize_at<A: area::Group>(
         log(connection, None, false);
         return Err(Problem::NotFound);
     };
-    let Some((reach, standing)) = widest::<A>(place.kind, &facts.standings) else {
+    let Some((reach, standing)) = decided else {
         log(connection, Some(facts.standings[0]), false);
         return Err(Problem::Forbidden);
     };
@@ -227,6 +249,7 @@ fn authorize_at<A: area::Group>(
         member: facts.member,
         bound_to: facts.bound_to.filter(|_| matches!(standing, Standing::Facilitator | Standing::FormerFacilitator)),
         wall: wall_in_group::<A>(caller.account, group, reach, standing),
+        emergency: emergency.map(|emergency| emergency.id),
         act: PhantomData,
     })
 }
@@ -249,6 +272,7 @@ pub fn authorize_in_organization<A: area::Organization>(
             group_id: None,
             member_id: None,
             record_id: None,
+            emergency_id: None,
         });
     };
     if facts.standings.is_empty() {
@@ -278,6 +302,7 @@ pub fn authorize_in_organization<A: area::Organization>(
         member: None,
         bound_to: None,
         wall: Scope { organization: Some(organization), ..Scope::own(caller.account) },
+        emergency: None,
         act: PhantomData,
     })
 }
@@ -304,6 +329,7 @@ pub fn authorize_own<A: area::Account>(connection: &mut Connection, caller: &Cal
         member: None,
         bound_to: None,
         wall,
+        emergency: None,
         act: PhantomData,
     })
 }
@@ -328,8 +354,9 @@ pub fn also<A: area::Group, B: area::Group>(
             standing,
             organization_id: Some(permit.organization),
             group_id: Some(permit.scope),
-            member_id: None,
+            member_id: permit.emergency.and(permit.member),
             record_id: None,
+            emergency_id: permit.emergency,
         });
     }
     let (reach, standing) = decided.ok_or(Problem::Forbidden)?;
@@ -345,6 +372,7 @@ pub fn also<A: area::Group, B: area::Group>(
         member: permit.member,
         bound_to: permit.bound_to,
         wall: wall_in_group::<B>(permit.account, permit.scope, reach, standing),
+        emergency: permit.emergency,
         act: PhantomData,
     })
 }
@@ -362,8 +390,26 @@ pub(super) fn concerns<A: Act>(
     };
     let own = connection.entries.iter_mut().skip(connection.own_entries);
     if let Some(entry) = own.rev().find(is_of_permit) {
-        entry.member_id = member;
+        // In an emergency it is about one member, named or not.
+        entry.member_id = member.or(entry.member_id.filter(|_| entry.emergency_id.is_some()));
         entry.record_id = record;
+    }
+}
+
+/// Says in the access log which emergency access an act of the organization was about: the member whose record it opens
+/// finds the entry in their own log.
+pub(super) fn concerns_emergency<A: area::Organization>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    (group, member): (Id, Id),
+    access: Id,
+) {
+    let is_of_permit = |entry: &&mut Entry| entry.allowed && entry.action == A::ACTION && entry.group_id.is_none();
+    let own = connection.entries.iter_mut().skip(connection.own_entries);
+    if let Some(entry) = own.rev().find(|entry| is_of_permit(entry) && entry.account_id == permit.account) {
+        entry.group_id = Some(group);
+        entry.member_id = Some(member);
+        entry.record_id = Some(access);
     }
 }
 
@@ -385,7 +431,7 @@ fn logged<A: Act>(standing: Standing) -> bool {
 }
 
 fn needs_second_factor(standing: Standing, required: bool, given: bool) -> Result<(), Problem> {
-    let is_staff = standing.is_office() || standing.is_term();
+    let is_staff = standing.is_office() || standing.is_term() || standing == Standing::Emergency;
     if required && is_staff && !given {
         return Err(Problem::SecondFactorNeeded);
     }

@@ -15,7 +15,7 @@ use super::{
     schema::{agenda_deliveries, agenda_items, attendances, measures, membership_intervals, sessions},
 };
 use crate::{
-    policy::{Act, Kind, Reach, Standing, act, area},
+    policy::{Act, Kind, Standing, act, area},
     problem::Problem,
     rules::{
         members::State,
@@ -90,7 +90,7 @@ pub fn reach_member<'p>(
 ) -> Result<Reached<'p, act::ReadProgress>, Problem> {
     let found = members::find(connection, permit, member)?;
     let memberships = in_group(connection, permit, vec![found])?;
-    Ok(Reached { permit, memberships, is_own: permit.reach() == Reach::Own })
+    Ok(Reached { permit, memberships, is_own: permit.is_about_oneself() })
 }
 
 /// Everybody who was active in the group in a window, by name.

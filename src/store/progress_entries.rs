@@ -110,14 +110,15 @@ fn unchanged(group: Id, id: Id, version: i32) -> _ {
         .filter(progress_entries::version.eq(version))
 }
 
-/// An entry, for reading. A member finds only what is about them, signed and released; anything else is not there.
+/// An entry, for reading. A member finds only what is about them, signed and released; a clinician in an emergency what is
+/// signed about the one member. Anything else is not there.
 pub fn find(connection: &mut Connection, permit: &Permit<act::ReadProgressEntries>, id: Id) -> Result<Entry, Problem> {
     let mut query = of_group(permit.group(), id).select(Row::as_select()).into_boxed();
     if let Some(own) = permit.only_member()? {
-        query = query
-            .filter(progress_entries::member_id.eq(own))
-            .filter(progress_entries::state.eq(State::Signed))
-            .filter(progress_entries::released_at.is_not_null());
+        query = query.filter(progress_entries::member_id.eq(own)).filter(progress_entries::state.eq(State::Signed));
+        if permit.is_about_oneself() {
+            query = query.filter(progress_entries::released_at.is_not_null());
+        }
     }
     let row: Row = query.first(connection.with(permit))?;
     concerns(connection, permit, Some(row.member_id), Some(row.id));
@@ -193,10 +194,10 @@ pub fn list(
         .select(Listed::as_select())
         .into_boxed();
     if let Some(own) = permit.only_member()? {
-        query = query
-            .filter(progress_entries::member_id.eq(own))
-            .filter(progress_entries::state.eq(State::Signed))
-            .filter(progress_entries::released_at.is_not_null());
+        query = query.filter(progress_entries::member_id.eq(own)).filter(progress_entries::state.eq(State::Signed));
+        if permit.is_about_oneself() {
+            query = query.filter(progress_entries::released_at.is_not_null());
+        }
     }
     if let Some(member) = member {
         permit.reaches_member(member)?;

@@ -300,8 +300,8 @@ pub fn list(
     concerns(connection, permit, wanted.member, None);
     let mut query =
         risks::table.filter(risks::group_id.eq(permit.group())).limit(limit).select(Mark::as_select()).into_boxed();
-    if let Some(member) = wanted.member {
-        query = query.filter(risks::member_id.eq(member));
+    for only in [permit.only_member()?, wanted.member].into_iter().flatten() {
+        query = query.filter(risks::member_id.eq(only));
     }
     if wanted.waiting_for_me {
         if !duty.leads.contains(&me) {
@@ -363,6 +363,7 @@ pub fn list_open(
 pub fn find<A: OnRisk>(connection: &mut Connection, permit: &Permit<A>, id: Id) -> Result<Mark, Problem> {
     let mark: Mark = of_group(permit.group(), id).select(Mark::as_select()).first(connection.with(permit))?;
     concerns(connection, permit, Some(mark.member), Some(mark.id));
+    permit.reaches_member(mark.member)?;
     Ok(mark)
 }
 
@@ -385,7 +386,8 @@ pub fn stands(connection: &mut Connection, permit: &Permit<act::AssessRisk>, mar
     Ok(risk != RiskMark::None && !entered_in_error)
 }
 
-/// What happened to a mark, oldest first. Notes are for therapists and co-therapists, and for whoever wrote them.
+/// What happened to a mark, oldest first. Notes are for therapists and co-therapists, in an emergency for the clinician who
+/// reads there, and for whoever wrote them.
 pub fn list_steps<A: OnRisk>(
     connection: &mut Connection,
     permit: &Permit<A>,
@@ -409,7 +411,8 @@ pub fn list_steps<A: OnRisk>(
         .load(connection.with(permit))?;
     let keys = connection.keys([mark.member])?;
     let key = keys.of(mark.member)?;
-    let reads_all = permit.standing().is_some_and(Standing::leads);
+    // What was agreed with somebody who was in danger before is what an emergency needs first.
+    let reads_all = permit.standing().is_some_and(|standing| standing.leads() || standing == Standing::Emergency);
     rows.into_iter()
         .map(|(id, step, by, at, risk, owner, disposition, note)| {
             let note = note.filter(|_| reads_all || by == Some(permit.account()));

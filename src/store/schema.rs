@@ -589,6 +589,7 @@ diesel::table! {
         member_id -> Nullable<Uid>,
         record_id -> Nullable<Uid>,
         hash -> Binary,
+        emergency_id -> Nullable<Uid>,
     }
 }
 
@@ -1239,6 +1240,31 @@ diesel::table! {
     use diesel::sql_types::*;
     use super::super::columns::Uid;
 
+    emergency_accesses (id) {
+        id -> Uid,
+        organization_id -> Uid,
+        group_id -> Uid,
+        member_id -> Uid,
+        account_id -> Uid,
+        reason -> Binary,
+        from_at -> BigInt,
+        until_at -> BigInt,
+        ended_at -> Nullable<BigInt>,
+        ended_by -> Nullable<Uid>,
+        due_at -> BigInt,
+        reviewed -> Bool,
+        reviewed_by -> Nullable<Uid>,
+        reviewed_at -> Nullable<BigInt>,
+        finding -> Nullable<Text>,
+        words -> Nullable<Binary>,
+        version -> Integer,
+    }
+}
+
+diesel::table! {
+    use diesel::sql_types::*;
+    use super::super::columns::Uid;
+
     amendment_requests (id) {
         id -> Uid,
         group_id -> Uid,
@@ -1426,6 +1452,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     homework_report_versions,
     disclosures,
     outcome_releases,
+    emergency_accesses,
     amendment_requests,
     amendment_steps,
     retention_rule_sets,

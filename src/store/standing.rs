@@ -4,13 +4,17 @@ use diesel::prelude::*;
 
 use super::{
     connection::Connection,
-    schema::{groups, members, organizations, peer_settings, referrals, sessions, sign_ins, standings, suspensions},
+    schema::{
+        emergency_accesses, groups, members, organizations, peer_settings, referrals, sessions, sign_ins, standings,
+        suspensions,
+    },
 };
 use crate::{
     identity::Caller,
     policy::{Kind, Standing},
     problem::Problem,
     rules::{
+        groups::State as Stage,
         members::State,
         sessions::State as Planned,
         terms::{LONGEST_AFTER_HOURS, LONGEST_BEFORE_HOURS, Phase, Term, Windows},
@@ -227,6 +231,47 @@ fn is_facilitated(
         .first(connection.before_any_permit())
         .optional()?;
     Ok(found.is_some())
+}
+
+/// An emergency access that runs.
+pub(super) struct Emergency {
+    pub id: Id,
+    /// The one member whose record it opens.
+    pub member: Id,
+}
+
+/// The caller's emergency access to a member of the group, where one runs at this moment: its time is not over and nobody
+/// ended it; its holder is a therapist or co-therapist of the organization and not suspended; the group is not closed, and
+/// the membership is there.
+pub(super) fn emergency(connection: &mut Connection, caller: &Caller, group: Id) -> Result<Option<Emergency>, Problem> {
+    let now = connection.now;
+    let clinical = standings::table
+        .filter(standings::account_id.eq(emergency_accesses::account_id))
+        .filter(standings::organization_id.eq(emergency_accesses::organization_id))
+        .filter(standings::standing.eq_any([Standing::Therapist, Standing::CoTherapist]))
+        .filter(standings::from_at.le(now))
+        .filter(standings::until_at.is_null().or(standings::until_at.gt(now)));
+    let suspended = suspensions::table
+        .filter(suspensions::account_id.eq(emergency_accesses::account_id))
+        .filter(suspensions::organization_id.eq(emergency_accesses::organization_id))
+        .filter(suspensions::until_at.is_null());
+    let found: Option<(Id, Id)> = emergency_accesses::table
+        .inner_join(groups::table.on(groups::id.eq(emergency_accesses::group_id)))
+        .inner_join(members::table.on(members::id.eq(emergency_accesses::member_id)))
+        .filter(emergency_accesses::account_id.eq(caller.account))
+        .filter(emergency_accesses::group_id.eq(group))
+        .filter(emergency_accesses::until_at.gt(now))
+        .filter(emergency_accesses::from_at.le(now))
+        .filter(emergency_accesses::ended_at.is_null())
+        .filter(groups::state.ne(Stage::Closed))
+        .filter(members::group_id.eq(group))
+        .filter(members::erased_at.is_null())
+        .filter(diesel::dsl::exists(clinical))
+        .filter(diesel::dsl::not(diesel::dsl::exists(suspended)))
+        .select((emergency_accesses::id, emergency_accesses::member_id))
+        .first(connection.before_any_permit())
+        .optional()?;
+    Ok(found.map(|(id, member)| Emergency { id, member }))
 }
 
 pub(super) fn in_organization(

@@ -154,21 +154,6 @@ pub fn list_own(
         .collect())
 }
 
-/// The organization's offices that have not ended, in the order in which they were given.
-pub fn list_offices<A: area::Organization>(
-    connection: &mut Connection,
-    permit: &Permit<A>,
-) -> Result<Vec<Office>, Problem> {
-    let now = connection.now;
-    Ok(standings::table
-        .filter(standings::organization_id.eq(permit.organization()))
-        .filter(standings::group_id.is_null())
-        .filter(lasts_beyond(now))
-        .order(standings::id)
-        .select(Office::as_select())
-        .load(connection.with(permit))?)
-}
-
 /// Ends an office now.
 ///
 /// # Errors

@@ -262,7 +262,7 @@ fn the_log_holds_no_content() {
         let fields: Vec<&String> = entry.as_object().unwrap().keys().collect();
         assert_eq!(
             fields.into_iter().collect::<std::collections::BTreeSet<_>>(),
-            ["account", "action", "allowed", "at", "group", "member", "name", "record", "standing"]
+            ["account", "action", "allowed", "at", "emergency_access", "group", "member", "name", "record", "standing"]
                 .map(str::to_owned)
                 .iter()
                 .collect()
@@ -354,7 +354,7 @@ fn a_cut_off_end_is_found() {
 fn an_entry_that_was_slipped_in_is_found() {
     let verdict = verdict_after(|_| {
         "INSERT INTO access_entries SELECT chain_id, 13, at, account_id, action, allowed, standing, organization_id, \
-         group_id, member_id, record_id, hash FROM access_entries WHERE sequence = 12"
+         group_id, member_id, record_id, hash, emergency_id FROM access_entries WHERE sequence = 12"
             .into()
     });
     finds(&verdict, "entry 13 does not follow");

@@ -20,6 +20,7 @@ mod command_line;
 mod contract;
 mod crisis_wording;
 mod demo;
+mod emergency_accesses;
 mod exports;
 mod feeds;
 mod goals;

@@ -17,7 +17,7 @@ fn held(area: Area, kind: Kind) -> Vec<Standing> {
             Standing::Steward | Standing::Facilitator | Standing::FormerFacilitator | Standing::SessionFacilitator
         ),
         (Area::Group, Kind::PeerLed) => {
-            !matches!(standing, Standing::Therapist | Standing::CoTherapist | Standing::Trainee)
+            !matches!(standing, Standing::Therapist | Standing::CoTherapist | Standing::Trainee | Standing::Emergency)
         }
     };
     Standing::ALL.iter().filter(is_held).copied().collect()
@@ -41,7 +41,8 @@ fn table() -> Result<String, std::fmt::Error> {
          Each row is an action. Each column is a standing: what a person is to an organization or to a group at the\n\
          moment of the request. A standing that has ended counts no more from the next request on.\n\n\
          - **all**: every record of the group or organization.\n\
-         - **own**: only records about oneself, or written by oneself. Another person's record answers \"not found\".\n\
+         - **own**: only records about oneself, or written by oneself; in an emergency, those about the one member.\n  \
+         Another person's record answers \"not found\".\n\
          - **–**: refused. Somebody with no standing at all is not even told that the group exists.\n\
          - **logged**: a *yes* means that the access log keeps who did it, when, and on which standing, unless members\n  \
          did it with their own records. Refused attempts are kept for every action of an organization or a group.\n\n\

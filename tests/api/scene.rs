@@ -14,7 +14,7 @@ use circlekeeper::{
 use serde_json::{Value, json};
 
 use crate::{
-    amendments, breaches, check_ins, feeds, goals,
+    amendments, breaches, check_ins, emergency_accesses, feeds, goals,
     harness::{Person, Server},
     meetings,
     operations::Operation,
@@ -35,6 +35,8 @@ pub struct Scene {
     pub session_facilitators: [Person; 3],
     pub suspended_therapist: Person,
     pub suspended_facilitator: Person,
+    /// Co-therapist of another group, with an emergency access to the first member of the therapist-led one that runs.
+    pub clinician: Person,
     pub led: Records,
     pub peer: Records,
     pub organization: Records,
@@ -208,6 +210,7 @@ impl Scene {
             two_hats,
             suspended_therapist,
             suspended_facilitator,
+            clinician: therapist_and_member.clone(),
             led: Records::default(),
             peer: Records::default(),
             organization: Records::default(),
@@ -222,6 +225,7 @@ impl Scene {
         scene.fill_organization(&spare_suspended);
         scene.fill_other();
         scene.fill_foreign_organization(hillside);
+        scene.open_emergencies();
         scene
     }
 
@@ -515,7 +519,38 @@ impl Scene {
             people["items"].as_array().and_then(|people| people.iter().find(holds_office)).expect("an officer");
         records.add("office", &text(&officer["standings"][0]["id"]), None, Some(administrator.id));
         retention::add_records(server, administrator, &organization.to_string(), &mut records);
+        // Another group of that organization, with somebody whose record its therapist opens in an emergency.
+        let group = json!({
+            "kind": "therapist_led", "title": "Hilltop", "public_description": "Evenings.", "format": "online",
+            "language": "en", "zone": "UTC"
+        });
+        let group = server.post(administrator, &path("/groups"), &group).made();
+        let lead = world::lead(server, administrator, organization, &group, "therapist", "Tess Hilltop");
+        let member = server.post(&lead, &format!("/v1/groups/{group}/members"), &json!({"name": "Hal"})).made();
+        let access = emergency_accesses::open(server, &therapist, organization, &group, &member).made();
+        records.add("emergency_access", &access, None, Some(therapist.id));
         self.foreign_organization = records;
+    }
+
+    /// Opens one that runs, and two that are over, so that each clinician of the cast has one of their own.
+    fn open_emergencies(&mut self) {
+        let world = &self.world;
+        let (server, organization, led, other) = (&world.server, world.organization, &world.led, &world.other);
+        for lead in [&led.lead, &led.co_lead] {
+            let access = emergency_accesses::open(server, lead, organization, &other.id, &other.member.id).made();
+            emergency_accesses::end(server, lead, organization, &access).expect(200);
+            self.organization.add("emergency_access", &access, None, Some(lead.id));
+        }
+        let administrator = &world.administrator;
+        let clinician = world::lead(server, administrator, organization, &other.id, "co_therapist", "Emi Emergency");
+        let access = emergency_accesses::open(server, &clinician, organization, &led.id, &led.member.id).made();
+        self.organization.add("emergency_access", &access, None, Some(clinician.id));
+        // What the access opens is the member's; in front of it, it counts as the clinician's own.
+        let about = Some(led.member.person.id);
+        for record in self.led.0.values_mut().flatten().filter(|record| record.about == about) {
+            record.shared.push(clinician.id);
+        }
+        self.clinician = clinician;
     }
 
     /// Everybody in front of a group, or in front of the organization.
@@ -554,6 +589,9 @@ impl Scene {
                 &self.therapist_and_member,
                 here(Standing::Member),
             ));
+            if is_led {
+                cast.push(signed_in("clinician in an emergency", &self.clinician, here(Standing::Emergency)));
+            }
             if !is_led {
                 cast.push(signed_in("facilitator and member", &self.two_hats, two_hats));
                 if let Some(steward) = &group.steward {
