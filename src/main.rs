@@ -249,6 +249,8 @@ fn log_to_stderr(json: bool) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // A line that cannot be written, as on a full disk, is lost; to complain of it on the same stderr would panic.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     if json { lines.json().init() } else { lines.init() }
 }

@@ -207,6 +207,8 @@ impl From<diesel::result::Error> for Problem {
                     "database is locked",
                     "disk I/O",
                     "disk is full",
+                    "could not extend file",
+                    "could not write",
                     "server closed",
                     "terminating connection",
                     "the database system is",

@@ -178,6 +178,8 @@ async fn keep_masters(db: Db) {
 async fn keep_house(db: Db, guesses: Data<Guesses>) {
     loop {
         guesses.forget();
+        // Times are kept one by one until somebody asks for the metrics, who may never come.
+        recorder().run_upkeep();
         if let Err(problem) = db.write(sign_ins::remove_expired).await {
             tracing::warn!(%problem, "housekeeping has to wait");
         }

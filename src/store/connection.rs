@@ -554,7 +554,8 @@ impl Connection {
 
 /// Runs after the commit that its job was part of, or after that commit failed.
 type Answer = Box<dyn FnOnce(Result<(), Problem>) + Send>;
-type Job = Box<dyn FnOnce(&mut Connection) -> Answer + Send>;
+/// Returns how to answer, and whether the work was done.
+type Job = Box<dyn FnOnce(&mut Connection) -> (Answer, bool) + Send>;
 
 /// The database, for the whole server. Cheap to clone.
 #[derive(Clone)]
@@ -716,9 +717,11 @@ impl Db {
             connection.own_entries = connection.entries.len();
             let result = connection.transaction(work);
             let result = connection.judged(result);
-            Box::new(move |committed| {
+            let done = result.is_ok();
+            let answer = move |committed: Result<(), Problem>| {
                 let _ = sender.send(committed.and(result));
-            })
+            };
+            (Box::new(answer), done)
         }))?;
         in_time(receiver).await?.map_err(|_| Problem::Busy(1))?
     }
@@ -752,7 +755,7 @@ impl Db {
     ) -> Result<(), Problem> {
         self.send(Box::new(move |connection| {
             connection.entries.extend(entries);
-            Box::new(answer)
+            (Box::new(answer), true)
         }))
     }
 
@@ -763,9 +766,10 @@ impl Db {
         })
     }
 
-    /// Whether the database answers: for the readiness probe.
+    /// Whether the database answers, to those who read and to the one who writes: for the readiness probe.
     pub async fn answers(&self) -> Result<(), Problem> {
-        self.pooled(|connection| connection.database.batch_execute("SELECT 1")).await?.map_err(Problem::from)
+        self.pooled(|connection| connection.database.batch_execute("SELECT 1")).await?.map_err(Problem::from)?;
+        self.queue(|_| Ok(())).await
     }
 }
 
@@ -825,7 +829,9 @@ fn keep_writing(mut connection: Connection, jobs: &Receiver<Job>, chain: Chain, 
             continue;
         };
         let mut answers = Vec::with_capacity(waiting.len());
-        let outcome = write_group(&mut connection, waiting, current, &mut answers);
+        let written = catch_unwind(AssertUnwindSafe(|| write_group(&mut connection, waiting, current, &mut answers)));
+        // The thread outlives whatever goes wrong in it: without it nobody writes any more.
+        let outcome = written.unwrap_or_else(|_| Err(Problem::Internal("a panic while writing".into())));
         if let Err(problem) = &outcome {
             tracing::warn!(%problem, "a group of writes was not committed");
             connection.entries.clear();
@@ -854,18 +860,22 @@ fn write_group(
 ) -> Result<(), Problem> {
     let begun = match &mut connection.database {
         // The write lock is taken up front: read first and then write would lose against another writer.
-        Database::Sqlite(sqlite) => AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE"),
+        // The savepoint shows whether it is still open: on some errors SQLite takes all of it back by itself.
+        Database::Sqlite(sqlite) => {
+            AnsiTransactionManager::begin_transaction_sql(sqlite, "BEGIN IMMEDIATE; SAVEPOINT jobs")
+        }
         #[cfg(feature = "postgres")]
         database @ Database::Postgres(_) => begin(database, &connection.shared, false),
     };
-    for job in jobs {
-        if begun.is_err() {
-            // The job is not run: what it owns is dropped, and its caller is told to try again.
-            continue;
-        }
-        answers.push(job(connection));
-    }
     begun?;
+    // Jobs that are not run are dropped: their callers are told to try again.
+    for job in jobs {
+        let (answer, done) = job(connection);
+        answers.push(answer);
+        if !done && let Database::Sqlite(sqlite) = &mut connection.database {
+            sqlite.batch_execute("RELEASE jobs; SAVEPOINT jobs")?;
+        }
+    }
     let entries = std::mem::take(&mut connection.entries);
     chain.append(&mut connection.database, &connection.shared.installation.log, entries)?;
     Transactions::commit_transaction(&mut connection.database)?;

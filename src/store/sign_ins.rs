@@ -279,9 +279,13 @@ pub const ONE_ADDRESS: Patience = Patience { free: 200, longest_seconds: 60 };
 /// Seconds until the next attempt is heard; `None` when it is heard now.
 pub fn find_pause(connection: &mut Connection, subjects: &[Vec<u8>]) -> Result<Option<i64>, Problem> {
     let now = connection.now;
+    // A pause that ends later than the longest one was set by a clock that has been put back since: nobody waits until
+    // it gets there again.
+    let latest = Moment(now.0 + ONE_NAME_HERE.longest_seconds * 1000);
     let pauses: Vec<Moment> = back_offs::table
         .filter(back_offs::subject.eq_any(subjects))
         .filter(back_offs::blocked_until.gt(now))
+        .filter(back_offs::blocked_until.le(latest))
         .select(back_offs::blocked_until)
         .load(connection.before_any_permit())?;
     let until = pauses.into_iter().max();

@@ -48,7 +48,16 @@ pub fn cluster() -> Option<&'static Cluster> {
 /// One line that says why there is none.
 #[allow(dead_code, reason = "the tests need nothing to last; benches/api does")]
 pub fn durable_cluster() -> Result<Cluster, String> {
-    Cluster::start(DURABLE).map_err(|(Unavailable::Missing(reason) | Unavailable::Broken(reason))| reason)
+    durable_cluster_in(None)
+}
+
+/// The same, with its files in this directory, which everybody may write to.
+///
+/// # Errors
+/// One line that says why there is none.
+#[allow(dead_code, reason = "the tests run where there is room; proofs/ also where there is none")]
+pub fn durable_cluster_in(parent: Option<&Path>) -> Result<Cluster, String> {
+    Cluster::start_in(parent, DURABLE).map_err(|(Unavailable::Missing(reason) | Unavailable::Broken(reason))| reason)
 }
 
 /// A running server, reached through a socket in a directory that only its owner may enter.
@@ -92,14 +101,29 @@ impl Cluster {
         self.execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
     }
 
-    /// Where the server keeps its files, once what it remembers is in them.
-    #[allow(dead_code, reason = "benches/api looks at no file")]
+    /// Where its data is: only for its own user, and for root.
+    #[allow(dead_code, reason = "the tests leave it alone; proofs/ breaks it")]
     pub fn data(&self) -> PathBuf {
-        self.execute("CHECKPOINT");
         self.directory.join("data")
     }
 
+    /// One of PostgreSQL's own programs, run as the user whom the server runs as.
+    #[allow(dead_code, reason = "the tests need psql alone; proofs/ needs more")]
+    pub fn program(&self, name: &str) -> Command {
+        let mut command = Command::new(self.psql.with_file_name(name));
+        command.stdin(Stdio::null()).current_dir("/");
+        if let (Some(0), Some((user, group))) = (id(&["-u"]), unprivileged_user()) {
+            command.uid(user).gid(group);
+        }
+        forget_surroundings(&mut command);
+        command
+    }
+
     fn start(settings: &str) -> Result<Self, Unavailable> {
+        Self::start_in(None, settings)
+    }
+
+    fn start_in(parent: Option<&Path>, settings: &str) -> Result<Self, Unavailable> {
         let programs = find_programs()
             .ok_or_else(|| Unavailable::Missing(format!("no directory holds {}", PROGRAMS.join(", "))))?;
 
@@ -115,6 +139,9 @@ impl Cluster {
         // A group of its own, so that Ctrl-C ends the tests and leaves the watchdog to clean up.
         watchdog.process_group(0).current_dir("/");
         forget_surroundings(&mut watchdog);
+        if let Some(parent) = parent {
+            watchdog.env("TMPDIR", parent);
+        }
 
         let broken = |error: std::io::Error| Unavailable::Broken(format!("the watchdog does not start: {error}"));
         let mut watchdog = watchdog.spawn().map_err(broken)?;

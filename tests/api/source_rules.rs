@@ -163,3 +163,76 @@ fn every_file_says_what_belongs_there() {
     let silent = sources().into_iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.name);
     assert_absent(silent.collect(), "a file opens with a //! sentence");
 }
+
+/// A later migration that takes something away, with the earlier one that stopped its use a release before.
+const CONTRACTIONS: [(&str, &str); 0] = [];
+
+#[test]
+fn a_migration_only_adds_while_the_former_program_serves() {
+    // Made before anybody could have had a release.
+    const FIRST: &str = "2026-11-25-000004";
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut found = Vec::new();
+    for entry in fs::read_dir(&folder).expect("migrations") {
+        let name = entry.expect("an entry").file_name().to_string_lossy().into_owned();
+        if name[..FIRST.len()] <= *FIRST || CONTRACTIONS.iter().any(|(contraction, _)| *contraction == name) {
+            continue;
+        }
+        let says = fs::read_to_string(folder.join(&name).join("up.sql")).expect("a migration");
+        found.extend(taking(&says).into_iter().map(|statement| format!("{name}: {statement}")));
+    }
+    assert_absent(found, "expand first, contract a release later, and name it in CONTRACTIONS");
+    for (contraction, earlier) in CONTRACTIONS {
+        assert!(earlier < contraction && folder.join(earlier).exists(), "{contraction} contracts nothing: {earlier}");
+    }
+}
+
+#[test]
+fn what_takes_something_away_is_known() {
+    let taken = [
+        "DROP TABLE members;",
+        "ALTER TABLE members DROP COLUMN willing;",
+        "ALTER TABLE members\n  RENAME COLUMN willing TO ready;",
+        "alter table members rename to people;",
+        "ALTER TABLE members ADD COLUMN later TEXT NOT NULL;",
+        "DROP INDEX members_of_group;",
+        "CREATE UNIQUE INDEX one_name ON members (group_id, name);",
+    ];
+    for statement in taken {
+        assert_eq!(taking(statement).len(), 1, "{statement}");
+    }
+    let added = [
+        "CREATE TABLE laters (id UUID PRIMARY KEY NOT NULL); -- DROP TABLE members",
+        "ALTER TABLE members ADD COLUMN later TEXT; ALTER TABLE members ADD COLUMN last BIGINT NOT NULL DEFAULT 0;",
+        "CREATE INDEX laters_of_member ON laters (member_id);",
+        "CREATE TABLE laters (id UUID PRIMARY KEY NOT NULL, at BIGINT NOT NULL); CREATE UNIQUE INDEX one ON laters (at);",
+    ];
+    for statements in added {
+        assert!(taking(statements).is_empty(), "{statements}");
+    }
+}
+
+/// The statements of a migration that a program which does not know it could stumble over.
+fn taking(says: &str) -> Vec<String> {
+    let lines = says.lines().map(|line| line.split("--").next().unwrap_or(line));
+    let code = lines.collect::<Vec<_>>().join(" ").to_ascii_uppercase();
+    let statements: Vec<String> =
+        code.split(';').map(|one| one.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+    // The table that a statement of its own migration has just made is known to no former program.
+    let made: Vec<&str> =
+        statements.iter().filter_map(|one| one.strip_prefix("CREATE TABLE ")?.split(' ').next()).collect();
+    let takes = |statement: &&String| {
+        let words: Vec<&str> = statement.split(' ').collect();
+        let adds_needed =
+            statement.contains("ADD ") && statement.contains("NOT NULL") && !statement.contains("DEFAULT");
+        match words.as_slice() {
+            ["DROP", ..] => true,
+            ["ALTER", "TABLE", table, verb, ..] if !made.contains(table) => {
+                adds_needed || matches!(*verb, "DROP" | "RENAME" | "ALTER")
+            }
+            ["CREATE", "UNIQUE", "INDEX", _, "ON", table, ..] => !made.contains(table),
+            _ => false,
+        }
+    };
+    statements.iter().filter(takes).cloned().collect()
+}
