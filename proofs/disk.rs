@@ -107,7 +107,7 @@ pub fn prove(run: &Run, engine: Engine) -> String {
                 &database,
                 times,
                 &with,
-                |database| Server::start(database),
+                Server::start,
                 |_| small.fill(),
                 |_, ballast| drop(std::fs::remove_file(ballast)),
                 // A PostgreSQL that could not even write its log has ended, and is started by whoever keeps it running.

@@ -132,7 +132,7 @@ impl Database {
     }
 
     pub fn location(&self) -> Location {
-        Location { url: self.url.clone().into(), connections: 8 }
+        Location::new(self.url.clone(), 8)
     }
 
     pub fn sql(&self) -> Sql {

@@ -156,7 +156,8 @@ pub fn control(cluster: &postgres::Cluster, arguments: &[&str]) {
 fn processes(cluster: &postgres::Cluster) -> Vec<u32> {
     let file = std::fs::read_to_string(cluster.data().join("postmaster.pid")).expect("a running cluster");
     let postmaster = file.lines().next().and_then(|line| line.trim().parse().ok()).expect("a process");
-    let children = std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
+    let children =
+        std::fs::read_to_string(format!("/proc/{postmaster}/task/{postmaster}/children")).unwrap_or_default();
     let mut processes: Vec<u32> = vec![postmaster];
     processes.extend(children.split_whitespace().filter_map(|child| child.parse::<u32>().ok()));
     processes

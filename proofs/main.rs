@@ -5,14 +5,18 @@ mod clock;
 mod disk;
 mod harness;
 mod idle;
+mod interrupted;
 mod kill;
 mod load;
 mod malformed;
 mod migration_crash;
+mod pooler;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../tests/api/postgres.rs"]
 mod postgres;
+mod serializable;
 mod stage;
+mod standby;
 mod two_servers;
 mod upgrade;
 
@@ -91,6 +95,36 @@ const PROOFS: &[Proof] = &[
         shows: "The former program serves on while the schema is expanded, and beside the new one",
         engines: &Engine::ALL,
         prove: upgrade::prove,
+    },
+    Proof {
+        name: "interrupted",
+        shows: "While the database is stopped, crashed or frozen, 503 with Retry-After; afterwards the same server goes on",
+        engines: &Engine::ALL,
+        prove: interrupted::prove,
+    },
+    Proof {
+        name: "promotion",
+        shows: "A standby is promoted while everybody writes: nothing acknowledged is lost, and retries are safe",
+        engines: &[Engine::Postgres],
+        prove: standby::prove_promotion,
+    },
+    Proof {
+        name: "standby-reads",
+        shows: "Records read from a standby are never older than what was acknowledged, whoever wrote it",
+        engines: &[Engine::Postgres],
+        prove: standby::prove_reading,
+    },
+    Proof {
+        name: "pooler",
+        shows: "A pooler in transaction mode stands between the server and PostgreSQL",
+        engines: &[Engine::Postgres],
+        prove: pooler::prove,
+    },
+    Proof {
+        name: "serializable",
+        shows: "Transactions that lose against others at the strictest level are done again",
+        engines: &[Engine::Postgres],
+        prove: serializable::prove,
     },
 ];
 

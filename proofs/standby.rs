@@ -32,9 +32,19 @@ impl Standby {
         let socket = socket_of(url);
         let directory = PathBuf::from(&socket).join("standby");
         let mut copy = primary.program("pg_basebackup");
-        copy.args(["--host", &socket, "--port", "5432", "--username", "circlekeeper", "--no-password", "--wal-method", "stream"])
-            .args(["--write-recovery-conf", "--checkpoint", "fast", "--pgdata"])
-            .arg(&directory);
+        copy.args([
+            "--host",
+            &socket,
+            "--port",
+            "5432",
+            "--username",
+            "circlekeeper",
+            "--no-password",
+            "--wal-method",
+            "stream",
+        ])
+        .args(["--write-recovery-conf", "--checkpoint", "fast", "--pgdata"])
+        .arg(&directory);
         let done = copy.output().expect("pg_basebackup runs");
         assert!(done.status.success(), "pg_basebackup: {}", String::from_utf8_lossy(&done.stderr));
         let standby = Standby { directory, primary: primary.clone() };
@@ -96,7 +106,12 @@ pub fn prove_promotion(run: &Run, engine: Engine) -> String {
             std::thread::sleep(Duration::from_millis(500));
         });
         server.kill();
-        let promoted = Database { engine, url: standby.url(&database.url), directory: tempfile::tempdir().expect("a directory"), cluster: None };
+        let promoted = Database {
+            engine,
+            url: standby.url(&database.url),
+            directory: tempfile::tempdir().expect("a directory"),
+            cluster: None,
+        };
         promoted.sql().run("ALTER SYSTEM SET synchronous_standby_names = ''; ");
         promoted.sql().run("SELECT pg_reload_conf()");
         unheard += load::check(&mut crew, &promoted);
@@ -129,7 +144,8 @@ pub fn prove_reading(run: &Run, engine: Engine) -> String {
     let mut stage = Stage::build(&database, load::SIZE);
     let standby = Standby::of(&cluster, &database.url);
     let replica = standby.url(&database.url);
-    let followed = Database { engine, url: replica.clone(), directory: tempfile::tempdir().expect("a directory"), cluster: None };
+    let followed =
+        Database { engine, url: replica.clone(), directory: tempfile::tempdir().expect("a directory"), cluster: None };
     let server = Server::start_with(&database, &[("CIRCLEKEEPER_REPLICA_URL", replica.as_str())]);
     stage.sign_in(&server);
     let reads = |database: &Database| {
@@ -152,7 +168,11 @@ pub fn prove_reading(run: &Run, engine: Engine) -> String {
         let own = client.ask(&Request::get(&path).by(&author.token));
         assert_eq!(own.status, 200, "round {round}: one's own write is not there");
         let shown = client.ask(&Request::get(circle.path("/shared-check-ins?limit=1")).by(&reader.token));
-        assert!(shown.body.contains(&format!("Round {round}.")), "round {round}: what was shown is not there: {}", shown.body);
+        assert!(
+            shown.body.contains(&format!("Round {round}.")),
+            "round {round}: what was shown is not there: {}",
+            shown.body
+        );
         let hidden = Request::new("PUT", format!("{path}/visibility")).json(&json!({"visibility": "only_me"}));
         let hidden = client.ask(&hidden.by(&author.token).version(own.etag()));
         assert!(hidden.is_success(), "{}", hidden.body);

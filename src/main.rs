@@ -65,7 +65,7 @@ enum Command {
     /// has a right to (row-level security). Later migrations keep it so without being told again.
     Migrate {
         /// The role as which servers connect; it must be there, and own nothing
-        #[arg(long, env = "CIRCLEKEEPER_APPLICATION_ROLE", value_name = "ROLE")]
+        #[arg(long, value_name = "ROLE")]
         application_role: Option<String>,
         #[command(flatten)]
         store: StoreConfig,

@@ -193,6 +193,10 @@ impl From<diesel::result::Error> for Problem {
                 Problem::Conflict("Something with these marks is kept already.".into())
             }
             Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Problem::Outrun,
+            // What is left of a connection that broke: the one who comes next gets another.
+            Error::BrokenTransactionManager | Error::NotInTransaction | Error::RollbackErrorOnCommit { .. } => {
+                Problem::Busy(1)
+            }
             Error::DatabaseError(DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction, _) => {
                 tracing::warn!("the database could not do its work in this moment");
                 Problem::Busy(1)

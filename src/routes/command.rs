@@ -84,12 +84,12 @@ impl<T: DeserializeOwned> Command<T> {
         let Some(key) = key else {
             return work(connection, request);
         };
-        if let Some(kept) = idempotency::find(connection, permit, key, &self.digest)? {
+        if let Some(kept) = idempotency::begin(connection, permit, key, &self.digest)? {
             return serde_json::from_str(&kept).map_err(|_| Problem::Internal("a kept answer cannot be read".into()));
         }
         let reply = work(connection, request)?;
         let kept = serde_json::to_string(&reply).map_err(|_| Problem::Internal("an answer cannot be kept".into()))?;
-        idempotency::insert(connection, permit, key, &self.digest, &kept)?;
+        idempotency::update(connection, permit, key, &kept)?;
         Ok(reply)
     }
 }

@@ -1297,6 +1297,7 @@ pub fn list_own_reports(
     permit: &Permit<act::ReadOwnAccount>,
 ) -> Result<Vec<OwnReport>, Problem> {
     let reporter = reporter_mark(connection, permit.account());
+    let permit = &permit.in_own_groups(connection)?;
     type Kept = (Id, Id, String, String, State, Option<Finding>, Moment);
     let rows: Vec<Kept> = breach_reports::table
         .inner_join(groups::table.on(groups::id.eq(breach_reports::group_id)))

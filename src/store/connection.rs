@@ -395,7 +395,7 @@ impl Connection {
         self.tell(&Scope::own(account));
     }
 
-    /// Says that an invitation lets an account into a group, before there is a standing on which a permit could rest.
+    /// Says that an invitation or an emergency lets an account into a group, before there is a permit that says so.
     pub(super) fn enters(&mut self, account: Id, group: Id) {
         self.tell(&Scope { groups: vec![group], ..Scope::own(account) });
     }
@@ -540,10 +540,10 @@ impl Connection {
                 Transactions::commit_transaction(&mut self.database)?;
                 Ok(value)
             }
-            Ok(Err(problem)) => {
-                Transactions::rollback_transaction(&mut self.database)?;
-                Err(problem)
-            }
+            Ok(Err(problem)) => match Transactions::rollback_transaction(&mut self.database) {
+                Ok(()) => Err(problem),
+                Err(error) => Err(error.into()),
+            },
             Err(_) => {
                 Transactions::rollback_transaction(&mut self.database)?;
                 Err(Problem::Internal("a panic while working in the database".into()))

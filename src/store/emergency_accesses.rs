@@ -1,5 +1,7 @@
 //! Emergency accesses: who opened one to whose record, why, until when, and what the review found.
 
+use std::collections::BTreeSet;
+
 use diesel::{
     dsl::{auto_type, exists, not},
     prelude::*,
@@ -455,28 +457,27 @@ pub fn list_unreviewed(
     permit: &Permit<act::ReadOwnAccount>,
 ) -> Result<Vec<Unreviewed>, Problem> {
     let now = connection.now;
-    let rows: Vec<(Id, Id, Moment, Option<Moment>, Moment)> = standings::table
-        .inner_join(
-            emergency_accesses::table.on(emergency_accesses::organization_id
-                .eq(standings::organization_id)
-                .and(emergency_accesses::reviewed.eq(false))
-                .and(emergency_accesses::account_id.ne(permit.account()))),
-        )
+    // Somebody may hold the office twice.
+    let offices: BTreeSet<Id> = standings::table
         .filter(standings::account_id.eq(permit.account()))
         .filter(standings::standing.eq(Standing::PrivacyOfficer))
         .filter(standings::from_at.le(now))
         .filter(lasts_beyond(now))
         .filter(not(is_suspended()))
-        // Somebody may hold the office twice.
-        .distinct()
-        .select((
-            emergency_accesses::id,
-            emergency_accesses::organization_id,
-            emergency_accesses::until_at,
-            emergency_accesses::ended_at,
-            emergency_accesses::due_at,
-        ))
-        .load(connection.with(permit))?;
-    let found = |(_, organization, until_at, ended_at, due_at)| Unreviewed { organization, until_at, ended_at, due_at };
-    Ok(rows.into_iter().map(found).collect())
+        .select(standings::organization_id)
+        .load::<Id>(connection.with(permit))?
+        .into_iter()
+        .collect();
+    let mut unreviewed = Vec::new();
+    for organization in offices {
+        let rows: Vec<(Moment, Option<Moment>, Moment)> = emergency_accesses::table
+            .filter(emergency_accesses::organization_id.eq(organization))
+            .filter(emergency_accesses::reviewed.eq(false))
+            .filter(emergency_accesses::account_id.ne(permit.account()))
+            .select((emergency_accesses::until_at, emergency_accesses::ended_at, emergency_accesses::due_at))
+            .load(connection.with(&permit.in_organization(organization)))?;
+        let found = |(until_at, ended_at, due_at)| Unreviewed { organization, until_at, ended_at, due_at };
+        unreviewed.extend(rows.into_iter().map(found));
+    }
+    Ok(unreviewed)
 }

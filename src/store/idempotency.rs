@@ -5,7 +5,7 @@ use diesel::prelude::*;
 
 use super::{
     columns::Sealed,
-    connection::Connection,
+    connection::{Connection, insert_unless_there},
     permit::Permit,
     schema::idempotent_answers::{self, dsl},
     sealing::Place,
@@ -14,48 +14,45 @@ use crate::{identity::hash_of, policy::Act, problem::Problem, values::Id};
 
 const ANSWER: &str = "idempotent_answers.answer";
 
-/// The answer to the first request with this key. `digest` is that of the present one.
+/// Takes a key for the present request, or gives the answer to the first one. Where the first one is still being done, this
+/// one waits for it: a retry that overtakes would be told that it clashes with itself. `digest` is that of the present one.
 ///
 /// # Errors
 /// `Refused` when the first one was another request.
-pub fn find<A: Act>(
+pub fn begin<A: Act>(
     connection: &mut Connection,
     permit: &Permit<A>,
     key: &str,
     digest: &[u8],
 ) -> Result<Option<String>, Problem> {
     let caller = permit.account();
-    let row: Option<(Vec<u8>, Sealed)> = dsl::idempotent_answers
+    let (mark, now) = (mark(connection, caller, digest), connection.now);
+    let taken = (
+        dsl::caller_id.eq(caller),
+        dsl::key.eq(key),
+        dsl::request_hash.eq(&mark),
+        dsl::answer.eq(Sealed(Vec::new())),
+        dsl::created_at.eq(now),
+    );
+    if insert_unless_there!(connection.with(permit), idempotent_answers::table, taken)? == 1 {
+        return Ok(None);
+    }
+    let (first, answer): (Vec<u8>, Sealed) = dsl::idempotent_answers
         .find((caller, key))
         .select((dsl::request_hash, dsl::answer))
-        .first(connection.with(permit))
-        .optional()?;
-    let Some((first, answer)) = row else { return Ok(None) };
-    if first != mark(connection, caller, digest) {
+        .first(connection.with(permit))?;
+    if first != mark {
         return Err(Problem::field("Idempotency-Key", "was used for another request"));
     }
     connection.keys([caller])?.of(caller)?.open(Place(ANSWER, place_of(key)), &answer).map(Some)
 }
 
-/// # Errors
-/// `Conflict` when the same key is being used at this moment.
-pub fn insert<A: Act>(
-    connection: &mut Connection,
-    permit: &Permit<A>,
-    key: &str,
-    digest: &[u8],
-    answer: &str,
-) -> Result<(), Problem> {
+/// Keeps the answer under the key that the request took.
+pub fn update<A: Act>(connection: &mut Connection, permit: &Permit<A>, key: &str, answer: &str) -> Result<(), Problem> {
     let caller = permit.account();
     let answer = connection.keys([caller])?.of(caller)?.seal(Place(ANSWER, place_of(key)), answer);
-    diesel::insert_into(idempotent_answers::table)
-        .values((
-            dsl::caller_id.eq(caller),
-            dsl::key.eq(key),
-            dsl::request_hash.eq(mark(connection, caller, digest)),
-            dsl::answer.eq(answer),
-            dsl::created_at.eq(connection.now),
-        ))
+    diesel::update(dsl::idempotent_answers.find((caller, key)))
+        .set(dsl::answer.eq(answer))
         .execute(connection.with(permit))?;
     Ok(())
 }

@@ -135,6 +135,22 @@ impl<A: area::Group> Permit<A> {
 impl<A: area::Account> Permit<A> {
     /// The same right, for a look-up of others in groups to which the account belongs: of the names that they have there.
     pub(super) fn in_groups(&self, groups: Vec<Id>) -> Permit<A> {
+        self.told(Scope { groups, ..self.wall.clone() })
+    }
+
+    /// The same right, for what nobody but the account can find in the groups where it belongs or stands, or did.
+    pub(super) fn in_own_groups(&self, connection: &mut Connection) -> Result<Permit<A>, Problem> {
+        let walled = connection.is_walled();
+        let groups = if walled { standing::list_groups(connection, self.account)? } else { Vec::new() };
+        Ok(self.in_groups(groups))
+    }
+
+    /// The same right, for what waits in an organization of which the account is an officer.
+    pub(super) fn in_organization(&self, organization: Id) -> Permit<A> {
+        self.told(Scope { organization: Some(organization), ..self.wall.clone() })
+    }
+
+    fn told(&self, wall: Scope) -> Permit<A> {
         Permit {
             account: self.account,
             reach: self.reach,
@@ -147,7 +163,7 @@ impl<A: area::Account> Permit<A> {
             member: self.member,
             bound_to: self.bound_to,
             emergency: self.emergency,
-            wall: Scope { groups, ..self.wall.clone() },
+            wall,
             act: PhantomData,
         }
     }
@@ -313,11 +329,7 @@ pub fn authorize_in_organization<A: area::Organization>(
 /// `Unauthenticated` when the sign-in ended meanwhile.
 pub fn authorize_own<A: area::Account>(connection: &mut Connection, caller: &Caller) -> Result<Permit<A>, Problem> {
     standing::is_signed_in(connection, caller)?;
-    let mut wall = Scope::own(caller.account);
-    if connection.is_walled() && reaches_own_groups(A::ACTION) {
-        wall.groups = standing::list_groups(connection, caller.account)?;
-    }
-    Ok(Permit {
+    let permit = Permit {
         account: caller.account,
         reach: Reach::Own,
         standing: None,
@@ -328,10 +340,11 @@ pub fn authorize_own<A: area::Account>(connection: &mut Connection, caller: &Cal
         zone: String::new(),
         member: None,
         bound_to: None,
-        wall,
+        wall: Scope::own(caller.account),
         emergency: None,
         act: PhantomData,
-    })
+    };
+    if reaches_own_groups(A::ACTION) { permit.in_own_groups(connection) } else { Ok(permit) }
 }
 
 /// A second permit for the same request in the same group: the standings are those that were looked up a moment ago,

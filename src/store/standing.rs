@@ -257,21 +257,27 @@ pub(super) fn emergency(connection: &mut Connection, caller: &Caller, group: Id)
         .filter(suspensions::until_at.is_null());
     let found: Option<(Id, Id)> = emergency_accesses::table
         .inner_join(groups::table.on(groups::id.eq(emergency_accesses::group_id)))
-        .inner_join(members::table.on(members::id.eq(emergency_accesses::member_id)))
         .filter(emergency_accesses::account_id.eq(caller.account))
         .filter(emergency_accesses::group_id.eq(group))
         .filter(emergency_accesses::until_at.gt(now))
         .filter(emergency_accesses::from_at.le(now))
         .filter(emergency_accesses::ended_at.is_null())
         .filter(groups::state.ne(Stage::Closed))
-        .filter(members::group_id.eq(group))
-        .filter(members::erased_at.is_null())
         .filter(diesel::dsl::exists(clinical))
         .filter(diesel::dsl::not(diesel::dsl::exists(suspended)))
         .select((emergency_accesses::id, emergency_accesses::member_id))
         .first(connection.before_any_permit())
         .optional()?;
-    Ok(found.map(|(id, member)| Emergency { id, member }))
+    let Some((id, member)) = found else { return Ok(None) };
+    connection.enters(caller.account, group);
+    let is_there: Option<Id> = members::table
+        .filter(members::id.eq(member))
+        .filter(members::group_id.eq(group))
+        .filter(members::erased_at.is_null())
+        .select(members::id)
+        .first(connection.before_any_permit())
+        .optional()?;
+    Ok(is_there.map(|member| Emergency { id, member }))
 }
 
 pub(super) fn in_organization(

@@ -255,6 +255,21 @@ const COLUMNS: &[(&str, Holds)] = &[
     ("referrals.state", Word),
     ("referrals.answer", own("id")),
     ("referrals.code", own("id")),
+    ("amendment_requests.record_kind", Word),
+    ("amendment_requests.content", own("member_id")),
+    ("amendment_requests.state", Word),
+    ("amendment_steps.step", Word),
+    ("amendment_steps.basis", Word),
+    ("amendment_steps.words", own("(SELECT member_id FROM amendment_requests WHERE id = t.request_id)")),
+    ("amendment_steps.disclosures", Word),
+    ("emergency_accesses.reason", own("member_id")),
+    ("emergency_accesses.finding", Word),
+    ("emergency_accesses.words", own("member_id")),
+    ("retention_rules.kind", Word),
+    ("retention_rules.counted_from", Word),
+    ("retention_targets.kind", Word),
+    ("retention_holds.reason", own("member_id")),
+    ("retired_outcomes.totals", at("group_id", "group_id")),
     ("feeds.token_hash", Digest),
     ("risks.risk", Word),
     ("risks.state", Word),
@@ -459,6 +474,7 @@ const RARE: &[&str] = &[
     "homework_report_versions.words",
     "disclosures.recipient",
     "outcome_releases.figures",
+    "retired_outcomes.totals",
 ];
 
 /// Sends what the contract gives as an example of each change, as somebody who may: whatever comes of it, rows of many kinds
@@ -645,7 +661,10 @@ fn told_to(server: &Server, sign_in_names: &[String]) -> BTreeSet<String> {
 /// The files in which PostgreSQL keeps this database, and its log of changes.
 #[cfg(feature = "postgres")]
 fn files_of_cluster(location: &Location) -> Vec<PathBuf> {
-    let Some(directory) = crate::postgres::cluster().map(|cluster| cluster.data()) else { return Vec::new() };
+    let Some(cluster) = crate::postgres::cluster() else { return Vec::new() };
+    // What it remembers has to be in its files first.
+    cluster.execute("CHECKPOINT");
+    let directory = cluster.data();
     let folder = found(location, "SELECT oid::text AS line FROM pg_database WHERE datname = current_database()");
     let mut files = Vec::new();
     for folder in [directory.join("base").join(&folder[0]), directory.join("pg_wal")] {

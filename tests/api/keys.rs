@@ -217,7 +217,8 @@ fn made_up_key_names_do_not_make_the_source_run_all_the_time() {
     let person = server.account("Steady");
     let rest = person.token.split_once('.').expect("a token").1;
     for number in 0..40 {
-        let header = BASE64URL_NOPAD.encode(format!("{{\"alg\":\"HS256\",\"kid\":\"made-up-{number}\"}}").as_bytes());
+        let header = BASE64URL_NOPAD
+            .encode(format!("{{\"alg\":\"HS256\",\"typ\":\"JWT\",\"kid\":\"made-up-{number}\"}}").as_bytes());
         server.request("GET", "/v1/account").token(&format!("{header}.{rest}")).send().expect(401);
     }
     server.get(&person, "/v1/account").expect(200);

@@ -98,7 +98,7 @@ impl Cluster {
     /// Gives back the room of one database, some eight megabytes, and ends whatever is still connected to it.
     pub fn discard(&self, url: &str) {
         let name = url.trim_start_matches("postgres:///").split('?').next().unwrap_or_default();
-        self.execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
+        self.execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
     }
 
     /// Where its data is: only for its own user, and for root.

@@ -78,7 +78,7 @@ fn without_a_scope_the_servers_role_sees_no_row_and_changes_none() {
         assert_eq!(sql_query(format!("DELETE FROM {table}")).execute(&mut app), Ok(0), "{table}");
         assert_eq!(sql_query(format!("UPDATE {table} SET group_id = group_id")).execute(&mut app), Ok(0), "{table}");
     }
-    assert!(filled > 30, "the scene fills {filled} of {} tables", tables.len());
+    assert!(filled >= 25, "the scene fills {filled} of {} tables", tables.len());
     let group = &scene.world.led.id;
     let row = format!(
         "INSERT INTO reviews (id, group_id, session_id, member_id, reviewed_by, reviewed_at, as_of) \
