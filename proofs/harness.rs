@@ -491,6 +491,36 @@ impl Client {
     }
 }
 
+/// Milliseconds of each request, in order of size, while two clients send these in turn, one after the other.
+pub fn read_times(address: SocketAddr, requests: &[Request], long: Duration) -> Vec<f64> {
+    let latencies: Vec<Vec<f64>> = std::thread::scope(|scope| {
+        let client = || {
+            let mut client = Client::new(address);
+            let (begun, mut latencies) = (Instant::now(), Vec::new());
+            for request in requests.iter().cycle() {
+                if begun.elapsed() >= long {
+                    break;
+                }
+                let sent = Instant::now();
+                assert_eq!(client.ask(request).status, 200);
+                latencies.push(sent.elapsed().as_secs_f64() * 1000.0);
+            }
+            latencies
+        };
+        let both = [scope.spawn(client), scope.spawn(client)];
+        both.map(|client| client.join().expect("every request is answered")).into()
+    });
+    let mut all = latencies.concat();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+/// Of numbers in order of size.
+pub fn median_and_p99(sorted: &[f64]) -> (f64, f64) {
+    let at = |share: f64| sorted[((sorted.len() - 1) as f64 * share) as usize];
+    (at(0.5), at(0.99))
+}
+
 /// Reads one answer, of a length that its head says.
 pub fn read_answer(mut stream: impl Read) -> io::Result<Answer> {
     let mut buffer = Vec::with_capacity(4096);

@@ -8,7 +8,7 @@ use std::{
 };
 
 use crate::{
-    harness::{Client, Database, Engine, Request, Run, Server, figure},
+    harness::{Database, Engine, Request, Run, Server, figure, median_and_p99, read_times},
     stage::{Size, Stage},
 };
 
@@ -29,8 +29,9 @@ pub fn prove(run: &Run, engine: Engine) -> String {
     let token = &stage.peer[0].members[0].token;
     let ordinary = Request::get("/v1/account").by(token);
     let seconds = Duration::from_secs(run.size(3, 10) as u64);
-    measure(server.address, &ordinary, Duration::from_secs(1));
-    let quiet = measure(server.address, &ordinary, seconds);
+    read_times(server.address, std::slice::from_ref(&ordinary), Duration::from_secs(1));
+    let measure = || median_and_p99(&read_times(server.address, std::slice::from_ref(&ordinary), seconds));
+    let quiet = measure();
     let before = server.memory();
     let small = Request::get("/v1/crisis-lines?country=GB").bytes();
     let mut idle: Vec<TcpStream> = Vec::with_capacity(count);
@@ -44,7 +45,7 @@ pub fn prove(run: &Run, engine: Engine) -> String {
         idle.push(stream);
     }
     let each = (server.memory() - before) * 1024.0 / count as f64;
-    let beside_idle = measure(server.address, &ordinary, seconds);
+    let beside_idle = measure();
     let held = idle.iter().step_by(2).filter(|stream| is_open(stream)).count();
     let slow = std::thread::scope(|scope| {
         let spawn = |head: &'static str, then: &'static [u8]| {
@@ -58,7 +59,7 @@ pub fn prove(run: &Run, engine: Engine) -> String {
             b"{\"sign_in_name\": \"somebody very slow\", \"password\": \"and this too\"}",
         );
         let deaf: Vec<TcpStream> = (0..SLOW).map(|_| never_read(server.address)).collect();
-        let beside_slow = measure(server.address, &ordinary, seconds);
+        let beside_slow = measure();
         let memory = server.memory();
         let ends = |threads: Vec<std::thread::ScopedJoinHandle<'_, (f64, u16)>>, longest: f64, known: &[u16]| {
             let mut latest: f64 = 0.0;
@@ -131,28 +132,6 @@ fn ask(mut stream: &TcpStream, request: &[u8]) {
 fn is_open(mut stream: &TcpStream) -> bool {
     let _ = stream.set_nonblocking(true);
     matches!(stream.read(&mut [0; 512]), Err(error) if error.kind() == std::io::ErrorKind::WouldBlock)
-}
-
-/// Milliseconds of an ordinary request while two clients send one after the other: the median, and p99.
-fn measure(address: SocketAddr, request: &Request, long: Duration) -> (f64, f64) {
-    let latencies: Vec<Vec<f64>> = std::thread::scope(|scope| {
-        let client = || {
-            let mut client = Client::new(address);
-            let (begun, mut latencies) = (Instant::now(), Vec::new());
-            while begun.elapsed() < long {
-                let sent = Instant::now();
-                assert_eq!(client.ask(request).status, 200);
-                latencies.push(sent.elapsed().as_secs_f64() * 1000.0);
-            }
-            latencies
-        };
-        let both = [scope.spawn(client), scope.spawn(client)];
-        both.map(|client| client.join().expect("every request is answered")).into()
-    });
-    let mut all: Vec<f64> = latencies.concat();
-    all.sort_by(f64::total_cmp);
-    let at = |share: f64| all[((all.len() - 1) as f64 * share) as usize];
-    (at(0.5), at(0.99))
 }
 
 /// Sends `head` at once and the rest a byte a second, until the server has had enough. Returns after how many seconds, and

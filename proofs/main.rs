@@ -3,6 +3,7 @@
 mod backup;
 mod clock;
 mod disk;
+mod flood;
 mod harness;
 mod idle;
 mod interrupted;
@@ -59,6 +60,12 @@ const PROOFS: &[Proof] = &[
         shows: "Idle connections and slow clients cost little, are ended in time, and keep nobody else waiting",
         engines: &[Engine::Sqlite],
         prove: idle::prove,
+    },
+    Proof {
+        name: "flood",
+        shows: "While everybody who can tries to sign in, those who are signed in read on",
+        engines: &Engine::ALL,
+        prove: flood::prove,
     },
     Proof {
         name: "disk",

@@ -59,6 +59,10 @@ impl StoreConfig {
     /// # Errors
     /// One line for people, when several are named, or none and there is none to be made.
     pub fn key_source(&self) -> Result<(KeySource, Option<PathBuf>), String> {
+        let is_known = self.location().is_postgres() || self.database_url.starts_with("sqlite:");
+        if !is_known && ["://", "password="].iter().any(|part| self.database_url.contains(part)) {
+            return Err("the database is postgres://… or sqlite: and a file".into());
+        }
         self.find_source(true)
     }
 

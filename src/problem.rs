@@ -192,7 +192,11 @@ impl From<diesel::result::Error> for Problem {
             Error::DatabaseError(DatabaseErrorKind::UniqueViolation, _) => {
                 Problem::Conflict("Something with these marks is kept already.".into())
             }
-            Error::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Problem::Outrun,
+            // What it refers to went away at this moment: asked again, it is not there.
+            Error::DatabaseError(
+                DatabaseErrorKind::SerializationFailure | DatabaseErrorKind::ForeignKeyViolation,
+                _,
+            ) => Problem::Outrun,
             // What is left of a connection that broke: the one who comes next gets another.
             Error::BrokenTransactionManager | Error::NotInTransaction | Error::RollbackErrorOnCommit { .. } => {
                 Problem::Busy(1)

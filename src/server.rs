@@ -180,8 +180,10 @@ async fn keep_house(db: Db, guesses: Data<Guesses>) {
         guesses.forget();
         // Times are kept one by one until somebody asks for the metrics, who may never come.
         recorder().run_upkeep();
-        if let Err(problem) = db.write(sign_ins::remove_expired).await {
-            tracing::warn!(%problem, "housekeeping has to wait");
+        for done in [db.write(sign_ins::remove_expired).await, db.settle().await] {
+            if let Err(problem) = done {
+                tracing::warn!(%problem, "housekeeping has to wait");
+            }
         }
         actix_web::rt::time::sleep(HOUSEKEEPING).await;
     }

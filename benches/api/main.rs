@@ -164,6 +164,11 @@ fn main() {
                 let location = Location::new(cluster.fresh_database(), 8);
                 circlekeeper::store::migrations::run(&location).expect("the migrations run");
                 year::fill(&location, size.groups);
+                if std::env::var_os(servers::WALL).is_some() {
+                    let role = servers::APPLICATION;
+                    cluster.execute(&format!("CREATE ROLE {role} LOGIN"));
+                    circlekeeper::store::wall::raise(&location, role).expect("the wall stands");
+                }
                 bench("PostgreSQL", &location, &size, cores, costs.as_ref());
             }
         }

@@ -20,6 +20,12 @@ use crate::year::MASTER;
 /// Says that this process is the server that does nothing.
 pub const EMPTY: &str = "BENCH_IS_THE_EMPTY_SERVER";
 
+/// Has PostgreSQL's rows kept behind row-level security, and the server work as this role.
+#[cfg(feature = "postgres")]
+pub const WALL: &str = "BENCH_WALL";
+#[cfg(feature = "postgres")]
+pub const APPLICATION: &str = "circlekeeper_app";
+
 /// A server in a process of its own; ends with this value.
 pub struct Process {
     pub address: SocketAddr,
@@ -35,9 +41,14 @@ impl Process {
                 command.env_remove(name);
             }
         }
+        let mut url = location.url.expose_secret().to_owned();
+        #[cfg(feature = "postgres")]
+        if location.is_postgres() && std::env::var_os(WALL).is_some() {
+            url = url.replace("user=circlekeeper", &format!("user={APPLICATION}"));
+        }
         command
             .arg("serve")
-            .env("DATABASE_URL", location.url.expose_secret())
+            .env("DATABASE_URL", url)
             .env("CIRCLEKEEPER_MASTER_KEY", MASTER)
             .env("CIRCLEKEEPER_BIND", "127.0.0.1:0");
         for (ours, theirs) in [

@@ -1,8 +1,12 @@
 //! Passwords: argon2id off the request threads, bounded, and what a new password must be.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
 };
 
 use argon2::{
@@ -10,7 +14,8 @@ use argon2::{
     password_hash::phc::{Output, PasswordHash},
 };
 use secrecy::{ExposeSecret, SecretString};
-use tokio::sync::Semaphore;
+use thread_priority::{ThreadPriority, set_current_thread_priority};
+use tokio::sync::oneshot;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{problem::Problem, rules::Refusal};
@@ -26,15 +31,21 @@ const WAITING: usize = 64;
 /// Bytes of a typed password beyond which it cannot be right.
 const LONGEST: usize = 2048;
 
-/// Hashes and verifies, a few at a time: each hash holds 19 MiB, so an unbounded flood would hold gigabytes.
+/// How much a hashing thread may have beside the others, of 99; niceness 9 where threads have one. A hash takes longer than
+/// whatever else a core does here, and those who are signed in do not wait for those who try to.
+const PRIORITY: u8 = 25;
+
+/// Hashes and verifies on threads of its own, so many at a time: each hash holds 19 MiB, so an unbounded flood would hold
+/// gigabytes.
 #[derive(Clone)]
 pub struct Passwords {
-    places: Arc<Semaphore>,
+    tasks: mpsc::Sender<Task>,
     waiting: Arc<AtomicUsize>,
-    memory: Memory,
     /// Verified for unknown accounts, so that they take the same time.
     dummy: Arc<str>,
 }
+
+type Task = Box<dyn FnOnce(&mut Memory) + Send>;
 
 fn argon2() -> Argon2<'static> {
     let params = Params::new(MEMORY_KIB, PASSES, 1, None).expect("these parameters are in range");
@@ -44,20 +55,21 @@ fn argon2() -> Argon2<'static> {
 impl Passwords {
     /// `at_once`: how many hashes are computed at the same time.
     pub fn new(at_once: usize) -> Passwords {
-        Passwords {
-            places: Arc::new(Semaphore::new(at_once.max(1))),
-            waiting: Arc::default(),
-            memory: Memory::default(),
-            dummy: hash("nobody's password").expect("a fixed password hashes").into(),
+        let (tasks, queue) = mpsc::channel();
+        let queue = Arc::new(Mutex::new(queue));
+        for _ in 0..at_once.max(1) {
+            let queue = queue.clone();
+            std::thread::spawn(move || work_off(&queue));
         }
+        let dummy = hash("nobody's password").expect("a fixed password hashes").into();
+        Passwords { tasks, waiting: Arc::default(), dummy }
     }
 
     /// Whether the password is the one that was hashed; always false for `None`, after the same work.
     pub async fn verify(&self, password: SecretString, kept: Option<String>) -> Result<Verified, Problem> {
         let known = kept.is_some();
         let kept = kept.unwrap_or_else(|| self.dummy.to_string());
-        let memory = self.memory.clone();
-        self.bounded(move || {
+        self.bounded(move |memory| {
             // No kept password is longer than 128 characters: what is far beyond is not worth its normalization.
             let typed = password.expose_secret();
             let password = if typed.len() > LONGEST { String::new() } else { normalized(typed) };
@@ -82,12 +94,12 @@ impl Passwords {
     }
 
     pub async fn hash(&self, password: SecretString) -> Result<String, Problem> {
-        self.bounded(move || hash(&normalized(password.expose_secret()))).await
+        self.bounded(move |_| hash(&normalized(password.expose_secret()))).await
     }
 
     async fn bounded<T: Send + 'static>(
         &self,
-        work: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+        work: impl FnOnce(&mut Memory) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
         struct Waiting(Arc<AtomicUsize>);
         impl Drop for Waiting {
@@ -100,31 +112,47 @@ impl Passwords {
         if before >= WAITING {
             return Err(Problem::Busy(2));
         }
-        let place = self.places.clone().acquire_owned().await.map_err(|_| Problem::Busy(2))?;
-        drop(waiting);
-        tokio::task::spawn_blocking(move || {
-            let _place = place;
-            work()
-        })
-        .await
-        .map_err(|_| Problem::Internal("a hashing thread was lost".into()))?
+        let (sender, receiver) = oneshot::channel();
+        let task = move |memory: &mut Memory| {
+            drop(waiting);
+            // Whoever asked may have gone meanwhile.
+            if !sender.is_closed() {
+                let _ = sender.send(work(memory));
+            }
+        };
+        let lost = || Problem::Internal("a hashing thread was lost".into());
+        self.tasks.send(Box::new(task)).map_err(|_| lost())?;
+        receiver.await.map_err(|_| lost())?
     }
 }
 
-/// Memory to hash in, used again and again. Asked for anew with each hash, it would stay behind in the allocator's
-/// arena of every thread that ever hashed: hundreds of megabytes after a flood.
-#[derive(Clone, Default)]
-struct Memory(Arc<Mutex<Vec<Vec<Block>>>>);
+/// Does one task after the other, until nobody is there any more who could ask.
+fn work_off(queue: &Mutex<mpsc::Receiver<Task>>) {
+    // Where the system does not let it, hashes count as much as the rest.
+    if let Ok(priority) = PRIORITY.try_into() {
+        let _ = set_current_thread_priority(ThreadPriority::Crossplatform(priority));
+    }
+    let mut memory = Memory::default();
+    loop {
+        let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(task) = next else { return };
+        // A thread that ended would be missed for ever; whoever waits for it is told.
+        let _ = catch_unwind(AssertUnwindSafe(|| task(&mut memory)));
+    }
+}
+
+/// What one thread hashes in, again and again. Asked for anew with each hash, it would stay behind in the allocator's arena:
+/// hundreds of megabytes after a flood.
+#[derive(Default)]
+struct Memory(Vec<Block>);
 
 impl Memory {
     /// Whether this password has this hash, under today's parameters.
-    fn verify(&self, password: &[u8], salt: &[u8], kept: &Output) -> Result<bool, Problem> {
+    fn verify(&mut self, password: &[u8], salt: &[u8], kept: &Output) -> Result<bool, Problem> {
         let argon2 = argon2();
-        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let mut blocks = idle.unwrap_or_else(|| vec![Block::default(); argon2.params().block_count()]);
+        self.0.resize(argon2.params().block_count(), Block::default());
         let mut output = zeroize::Zeroizing::new(vec![0; kept.len()]);
-        let hashed = argon2.hash_password_into_with_memory(password, salt, &mut output, &mut blocks);
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(blocks);
+        let hashed = argon2.hash_password_into_with_memory(password, salt, &mut output, &mut self.0);
         hashed.map_err(|error| Problem::Internal(format!("a password cannot be hashed: {error}")))?;
         // `Output` compares in constant time.
         Ok(Output::new(&output).is_ok_and(|output| output == *kept))

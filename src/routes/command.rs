@@ -87,9 +87,16 @@ impl<T: DeserializeOwned> Command<T> {
         if let Some(kept) = idempotency::begin(connection, permit, key, &self.digest)? {
             return serde_json::from_str(&kept).map_err(|_| Problem::Internal("a kept answer cannot be read".into()));
         }
-        let reply = work(connection, request)?;
+        let reply = match work(connection, request) {
+            Ok(reply) => reply,
+            Err(problem) => {
+                // Where the database itself failed, this fails too, and all is undone with the transaction.
+                let _ = idempotency::give_back(connection, permit, key);
+                return Err(problem);
+            }
+        };
         let kept = serde_json::to_string(&reply).map_err(|_| Problem::Internal("an answer cannot be kept".into()))?;
-        idempotency::update(connection, permit, key, &kept)?;
+        idempotency::keep(connection, permit, key, &self.digest, &kept)?;
         Ok(reply)
     }
 }

@@ -223,8 +223,14 @@ async fn open_emergency_access(
         let permit = authorize_in_organization::<act::OpenEmergencyAccess>(connection, &caller, organization)?;
         command.once(connection, &permit, |connection, request| {
             let wanted = Opened { group: request.group, member: request.member };
+            let zone = emergency_accesses::find_zone(connection, &permit, wanted)?;
+            // Before what says whose record can be opened: nobody without a licence finds that out here.
+            let held = licences::of_own(connection, &permit)?;
+            if !held.iter().any(|licence| licence.verified) {
+                return Err(Problem::Conflict("No licence of yours is verified.".into()));
+            }
             // No group, another organization's, a peer-led or a closed one, nobody of it: one answer for all of them.
-            let Some(zone) = emergency_accesses::find_zone(connection, &permit, wanted)? else {
+            let Some(zone) = zone else {
                 return Err(Problem::field("/member", "is nobody whose record can be opened in an emergency here"));
             };
             if emergency_accesses::stands_in(connection, &permit, request.group)? {
@@ -233,8 +239,13 @@ async fn open_emergency_access(
                         .into(),
                 ));
             }
+            if !emergency_accesses::has_reviewer(connection, &permit)? {
+                return Err(Problem::Conflict(
+                    "The organization has no other privacy officer who could review it.".into(),
+                ));
+            }
             let day = connection.now.day_in(&zone);
-            if !is_licensed(&licences::of_own(connection, &permit)?, day) {
+            if !is_licensed(&held, day) {
                 return Err(Problem::Conflict(format!("No verified licence of yours is valid on {day}.")));
             }
             rules::check_opening(&emergency_accesses::list_running(connection, &permit)?, wanted)?;

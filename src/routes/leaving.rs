@@ -30,7 +30,7 @@ use crate::{
     store::{
         access_log, amendments,
         connection::{Connection, Db},
-        exports,
+        emergency_accesses, exports,
         leaving::{
             self, Erased, ExportedAbsence, ExportedAccount, ExportedAttendance, ExportedCheckIn, ExportedConsequence,
             ExportedEntry, ExportedFeed, ExportedGroup, ExportedLicence, ExportedMeasure, ExportedMembership,
@@ -416,6 +416,11 @@ async fn close_account(
     db.write(move |connection| {
         let permit = authorize_own::<act::CloseAccount>(connection, &caller)?;
         standings::check_can_go(connection, &permit)?;
+        if emergency_accesses::awaits_review(connection, &permit)? {
+            return Err(Problem::Conflict(
+                "An emergency access of yours waits for its review: until then it has to be known who you are.".into(),
+            ));
+        }
         standings::end_all_own(connection, &permit)?;
         let erased = leaving::close_account(connection, &permit)?;
         Reply::ok(&state(connection, erased)?)

@@ -88,7 +88,8 @@ pub const KEPT: [(&str, &str); 4] = [
 /// What keeps a record back though its time is over. It is not told apart for whom: that somebody has a risk mark or a
 /// case is theirs.
 pub const KEPT_BACK: &str = "A legal hold; a request for a correction that is open, or younger than six years; a disclosure younger than six \
-     years; a risk mark that is not closed; a breach case that is not closed.";
+     years; an emergency access that nobody has reviewed, or younger than six years; a risk mark that is not closed; a breach case \
+     that is not closed.";
 
 /// The moment before which something is past by a rule.
 pub fn cut(as_of: Moment, years: i32, months: i32) -> Moment {

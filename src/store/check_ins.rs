@@ -8,6 +8,7 @@ use diesel::{dsl::exists, prelude::*};
 use super::{
     columns::{Sealed, word_columns},
     connection::Connection,
+    idempotency,
     members::list_names,
     permit::{Permit, concerns},
     schema::{check_ins, members},
@@ -200,7 +201,10 @@ pub fn remove(connection: &mut Connection, permit: &Permit<act::ChangeCheckIn>, 
             .filter(check_ins::member_id.eq(own_member(permit)?)),
     )
     .execute(connection.with(permit))?;
-    if removed == 0 { Err(Problem::NotFound) } else { Ok(()) }
+    if removed == 0 {
+        return Err(Problem::NotFound);
+    }
+    idempotency::empty(connection, permit, permit.group())
 }
 
 /// What members of the group show to somebody of this standing, newest first, after a position of this list.

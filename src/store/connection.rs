@@ -346,6 +346,8 @@ pub struct Connection {
     pub(super) own_entries: usize,
     /// What the access log holds of this request if the caller reached for more than their own.
     pub(super) attempt: Option<Entry>,
+    /// Kept when the work is refused, whatever for.
+    pub(super) refusal: Option<Entry>,
     /// The moment of the request: one reading of the clock for all its parts.
     pub now: Moment,
 }
@@ -371,6 +373,7 @@ impl Connection {
             entries: Vec::new(),
             own_entries: 0,
             attempt: None,
+            refusal: None,
             now,
         }
     }
@@ -516,6 +519,10 @@ impl Connection {
     /// does not exist is noted alike, so that both take the same time.
     fn judged<T>(&mut self, result: Result<T, Problem>) -> Result<T, Problem> {
         let attempt = self.attempt.take();
+        let refusal = self.refusal.take();
+        if result.is_err() {
+            self.entries.extend(refusal);
+        }
         if matches!(result, Err(Problem::NotFound)) {
             // In an emergency as well: what is read under one is written down beforehand.
             let own = self.entries.iter_mut().skip(self.own_entries);
@@ -565,6 +572,7 @@ pub struct Db {
     writer: SyncSender<Job>,
     shared: Arc<Shared>,
     pub clock: Clock,
+    location: Location,
     postgres: bool,
 }
 
@@ -603,7 +611,7 @@ impl Db {
             .spawn(move || keep_writing(connection, &jobs, chain, &clock_of_writer, &location_of_writer))
             .map_err(|error| Problem::Internal(format!("no thread for the writer: {error}")))?;
         let places = Arc::new(Semaphore::new(connections as usize));
-        Ok(Db { pool, places, writer, shared, clock, postgres: location.is_postgres() })
+        Ok(Db { pool, places, writer, shared, clock, location: location.clone(), postgres: location.is_postgres() })
     }
 
     /// The master keys that are in force.
@@ -671,6 +679,7 @@ impl Db {
                     }
                     connection.entries.clear();
                     connection.attempt = None;
+                    connection.refusal = None;
                     std::thread::sleep(pause(attempt));
                     attempt += 1;
                 };
@@ -724,6 +733,20 @@ impl Db {
             (Box::new(answer), done)
         }))?;
         in_time(receiver).await?.map_err(|_| Problem::Busy(1))?
+    }
+
+    /// Has an embedded database bring its log into the file, where what was removed is overwritten, and empty the log. Until
+    /// then both hold it. As far as readers let it.
+    pub async fn settle(&self) -> Result<(), Problem> {
+        if self.postgres {
+            return Ok(());
+        }
+        let location = self.location.clone();
+        let settled = tokio::task::spawn_blocking(move || match location.connect(true) {
+            Ok(Database::Sqlite(mut connection)) => connection.batch_execute("PRAGMA wal_checkpoint(TRUNCATE)").is_ok(),
+            _ => false,
+        });
+        if settled.await.unwrap_or(false) { Ok(()) } else { Err(Problem::Busy(1)) }
     }
 
     async fn log(&self, entries: Vec<Entry>) -> Result<(), Problem> {

@@ -10,7 +10,7 @@ use diesel::{
 use super::{
     columns::{Sealed, word_columns},
     connection::Connection,
-    permit::{Permit, concerns_emergency},
+    permit::{Permit, asks_for_emergency, concerns_emergency},
     schema::{emergency_accesses, groups, members, organizations, standings},
     sealing::{Keys, Place},
     standings::{is_suspended, lasts_beyond, lock_organization},
@@ -164,7 +164,8 @@ pub fn find_zone(
     permit: &Permit<act::OpenEmergencyAccess>,
     wanted: Opened,
 ) -> Result<Option<String>, Problem> {
-    Ok(members::table
+    asks_for_emergency(connection, permit, None);
+    let zone: Option<String> = members::table
         .inner_join(groups::table.on(groups::id.eq(members::group_id)))
         .filter(members::id.eq(wanted.member))
         .filter(members::group_id.eq(wanted.group))
@@ -174,7 +175,38 @@ pub fn find_zone(
         .filter(groups::state.ne(Stage::Closed))
         .select(groups::zone)
         .first(connection.with(permit))
-        .optional()?)
+        .optional()?;
+    if zone.is_some() {
+        asks_for_emergency(connection, permit, Some((wanted.group, wanted.member)));
+    }
+    Ok(zone)
+}
+
+/// Whether somebody else is there to review what the caller opens.
+pub fn has_reviewer(connection: &mut Connection, permit: &Permit<act::OpenEmergencyAccess>) -> Result<bool, Problem> {
+    let now = connection.now;
+    let officer: Option<Id> = standings::table
+        .filter(standings::organization_id.eq(permit.organization()))
+        .filter(standings::standing.eq(Standing::PrivacyOfficer))
+        .filter(standings::account_id.ne(permit.account()))
+        .filter(standings::from_at.le(now))
+        .filter(lasts_beyond(now))
+        .filter(not(is_suspended()))
+        .select(standings::id)
+        .first(connection.with(permit))
+        .optional()?;
+    Ok(officer.is_some())
+}
+
+/// Whether something that the caller opened waits for its review.
+pub fn awaits_review(connection: &mut Connection, permit: &Permit<act::CloseAccount>) -> Result<bool, Problem> {
+    let waiting: Option<Id> = emergency_accesses::table
+        .filter(emergency_accesses::account_id.eq(permit.account()))
+        .filter(emergency_accesses::reviewed.eq(false))
+        .select(emergency_accesses::id)
+        .first(connection.with(permit))
+        .optional()?;
+    Ok(waiting.is_some())
 }
 
 /// Whether the caller stands in the group by themselves: in a term, or as a member now or before.

@@ -18,7 +18,7 @@ const ANSWER: &str = "idempotent_answers.answer";
 /// one waits for it: a retry that overtakes would be told that it clashes with itself. `digest` is that of the present one.
 ///
 /// # Errors
-/// `Refused` when the first one was another request.
+/// `Refused` when the first one was another request; `Conflict` when its answer was emptied.
 pub fn begin<A: Act>(
     connection: &mut Connection,
     permit: &Permit<A>,
@@ -33,6 +33,7 @@ pub fn begin<A: Act>(
         dsl::request_hash.eq(&mark),
         dsl::answer.eq(Sealed(Vec::new())),
         dsl::created_at.eq(now),
+        dsl::scope_id.eq(permit.scope_id()),
     );
     if insert_unless_there!(connection.with(permit), idempotent_answers::table, taken)? == 1 {
         return Ok(None);
@@ -44,15 +45,52 @@ pub fn begin<A: Act>(
     if first != mark {
         return Err(Problem::field("Idempotency-Key", "was used for another request"));
     }
+    if answer.0.is_empty() {
+        return Err(Problem::Conflict("This was done; what it answered has been removed since.".into()));
+    }
     connection.keys([caller])?.of(caller)?.open(Place(ANSWER, place_of(key)), &answer).map(Some)
 }
 
-/// Keeps the answer under the key that the request took.
-pub fn update<A: Act>(connection: &mut Connection, permit: &Permit<A>, key: &str, answer: &str) -> Result<(), Problem> {
+/// Keeps the answer under the key that the request took; also where the act removed all kept answers, as an erasure does.
+pub fn keep<A: Act>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    key: &str,
+    digest: &[u8],
+    answer: &str,
+) -> Result<(), Problem> {
     let caller = permit.account();
+    let (mark, now) = (mark(connection, caller, digest), connection.now);
     let answer = connection.keys([caller])?.of(caller)?.seal(Place(ANSWER, place_of(key)), answer);
-    diesel::update(dsl::idempotent_answers.find((caller, key)))
-        .set(dsl::answer.eq(answer))
+    let kept = diesel::update(dsl::idempotent_answers.find((caller, key)))
+        .set(dsl::answer.eq(&answer))
+        .execute(connection.with(permit))?;
+    if kept == 0 {
+        diesel::insert_into(idempotent_answers::table)
+            .values((
+                dsl::caller_id.eq(caller),
+                dsl::key.eq(key),
+                dsl::request_hash.eq(mark),
+                dsl::answer.eq(answer),
+                dsl::created_at.eq(now),
+                dsl::scope_id.eq(permit.scope_id()),
+            ))
+            .execute(connection.with(permit))?;
+    }
+    Ok(())
+}
+
+/// Gives the key back where a refusal is committed, as one that counts a guess.
+pub fn give_back<A: Act>(connection: &mut Connection, permit: &Permit<A>, key: &str) -> Result<(), Problem> {
+    diesel::delete(dsl::idempotent_answers.find((permit.account(), key))).execute(connection.with(permit))?;
+    Ok(())
+}
+
+/// Empties what anybody was answered in a group: it could show again what is removed there now. The keys stay taken, so
+/// that nothing is done twice.
+pub fn empty<A: Act>(connection: &mut Connection, permit: &Permit<A>, group: Id) -> Result<(), Problem> {
+    diesel::update(dsl::idempotent_answers.filter(dsl::scope_id.eq(group)))
+        .set(dsl::answer.eq(Sealed(Vec::new())))
         .execute(connection.with(permit))?;
     Ok(())
 }

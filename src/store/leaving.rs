@@ -11,7 +11,7 @@ use super::{
     accounts,
     columns::Sealed,
     connection::Connection,
-    goals, keys, members,
+    goals, idempotency, keys, members,
     permit::Permit,
     schema::{
         absences, agreements, attendance_versions, attendances, breach_handlers, breach_reports, check_ins,
@@ -1097,6 +1097,7 @@ pub fn erase<A: Leaves>(connection: &mut Connection, permit: &Permit<A>, group: 
         fold_totals(connection, permit, membership)?;
         erase_content(connection, permit, membership, &mut erased)?;
         super::standings::end_bound(connection, permit, membership.group, permit.account())?;
+        idempotency::empty(connection, permit, membership.group)?;
         let waits = is_awaited(connection, permit, membership)?;
         if waits {
             unlink(connection, permit, membership)?;
@@ -1434,13 +1435,20 @@ fn release_cases<A: Leaves>(
     Ok(())
 }
 
-/// Removes the membership itself, and the key without which nothing of it opens in an older copy.
+/// Removes the membership itself, its name in decided cases, and the key without which nothing of it opens in an older
+/// copy.
 pub(super) fn remove<A: crate::policy::Act>(
     connection: &mut Connection,
     permit: &Permit<A>,
     group: Id,
     member: Id,
 ) -> Result<(), Problem> {
+    diesel::update(consequences::table.filter(consequences::member_id.eq(member)))
+        .set((consequences::member_id.eq(None::<Id>), consequences::account_id.eq(None::<Id>)))
+        .execute(connection.with(permit))?;
+    diesel::update(breach_reports::table.filter(breach_reports::subject_member_id.eq(member)))
+        .set((breach_reports::subject_account_id.eq(None::<Id>), breach_reports::subject_member_id.eq(None::<Id>)))
+        .execute(connection.with(permit))?;
     diesel::delete(membership_intervals::table.filter(membership_intervals::member_id.eq(member)))
         .execute(connection.with(permit))?;
     diesel::delete(memberships::table.filter(memberships::id.eq(member)).filter(memberships::group_id.eq(group)))
@@ -1502,12 +1510,6 @@ pub fn finish_erasures<A: area::Group>(connection: &mut Connection, permit: &Per
             continue;
         }
         diesel::delete(decision_voters::table.filter(decision_voters::member_id.eq(member)))
-            .execute(connection.with(permit))?;
-        diesel::update(consequences::table.filter(consequences::member_id.eq(member)))
-            .set((consequences::member_id.eq(None::<Id>), consequences::account_id.eq(None::<Id>)))
-            .execute(connection.with(permit))?;
-        diesel::update(breach_reports::table.filter(breach_reports::subject_member_id.eq(member)))
-            .set((breach_reports::subject_account_id.eq(None::<Id>), breach_reports::subject_member_id.eq(None::<Id>)))
             .execute(connection.with(permit))?;
         remove(connection, permit, group, member)?;
     }

@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use super::{
     columns::Sealed,
     connection::{Connection, insert_many},
+    idempotency,
     members::{self, mark},
     permit::Permit,
     schema::{
@@ -323,7 +324,7 @@ pub fn remove_absent(
             .filter(pseudonym_attendances::pseudonym_id.eq_any(pseudonyms)),
     )
     .execute(connection.with(permit))?;
-    Ok(())
+    if members.is_empty() && pseudonyms.is_empty() { Ok(()) } else { idempotency::empty(connection, permit, group) }
 }
 
 /// What the member chose; the permit reaches only their own.
@@ -415,6 +416,7 @@ pub fn update_own_mode(
         diesel::delete(beyond).execute(connection.with(permit))?;
         diesel::delete(own).execute(connection.with(permit))?;
     }
+    idempotency::empty(connection, permit, group)?;
     match pseudonym {
         Some(name) => update_pseudonym(connection, permit, &owner, name),
         None => Ok(()),
@@ -477,7 +479,7 @@ pub fn remove_beyond(
         diesel::delete(beyond).execute(connection.with(permit))?;
         diesel::delete(all).execute(connection.with(permit))?;
     }
-    Ok(())
+    idempotency::empty(connection, permit, group)
 }
 
 /// The names of members who were there or can be ticked, in the order of the names: an order of ids or rows would say

@@ -38,6 +38,11 @@ pub struct Permit<A: Act> {
 }
 
 impl<A: Act> Permit<A> {
+    /// The group, the organization or the account that it is for.
+    pub fn scope_id(&self) -> Id {
+        self.scope
+    }
+
     /// Whose rows it opens, as row-level security repeats it.
     pub(super) fn scope(&self) -> &Scope {
         &self.wall
@@ -424,6 +429,27 @@ pub(super) fn concerns_emergency<A: area::Organization>(
         entry.member_id = Some(member);
         entry.record_id = Some(access);
     }
+}
+
+/// Says what the access log keeps when the emergency access that is asked for is refused, and of whose record, once that is
+/// known to be one of the organization.
+pub(super) fn asks_for_emergency(
+    connection: &mut Connection,
+    permit: &Permit<crate::policy::act::OpenEmergencyAccess>,
+    about: Option<(Id, Id)>,
+) {
+    connection.refusal = Some(Entry {
+        at: connection.now,
+        account_id: permit.account,
+        action: crate::policy::act::OpenEmergencyAccess::ACTION,
+        allowed: false,
+        standing: permit.standing,
+        organization_id: Some(permit.organization),
+        group_id: about.map(|(group, _)| group),
+        member_id: about.map(|(_, member)| member),
+        record_id: None,
+        emergency_id: None,
+    });
 }
 
 /// The standing that reaches farthest. Each standing is judged alone: one never widens the other. Whoever leads and

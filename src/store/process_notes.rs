@@ -7,6 +7,7 @@ use diesel::{dsl::auto_type, prelude::*};
 use super::{
     columns::Sealed,
     connection::Connection,
+    idempotency,
     permit::Permit,
     schema::{process_note_addenda, process_notes},
     sealing::Place,
@@ -241,6 +242,6 @@ pub fn remove(connection: &mut Connection, permit: &Permit<act::WriteProcessNote
     let draft = of_author(permit.group(), permit.account(), note.id).filter(process_notes::state.eq(State::Draft));
     match diesel::delete(draft).execute(connection.with(permit))? {
         0 => Err(Problem::Conflict("The note changed at this moment: read it again.".into())),
-        _ => Ok(()),
+        _ => idempotency::empty(connection, permit, permit.group()),
     }
 }

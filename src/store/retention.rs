@@ -10,11 +10,11 @@ use diesel::{
 use super::{
     columns::{Sealed, word_columns},
     connection::{Connection, insert_many},
-    leaving, outcomes,
+    idempotency, leaving, outcomes,
     permit::{Permit, concerns},
     schema::{
-        amendment_requests, amendment_steps, attendance_versions, attendances, breach_reports, consequences,
-        disclosures, goal_rating_versions, goal_ratings, goal_wordings, goals, groups, homework,
+        amendment_requests, amendment_steps, attendance_versions, attendances, breach_reports, disclosures,
+        emergency_accesses, goal_rating_versions, goal_ratings, goal_wordings, goals, groups, homework,
         homework_report_versions, homework_reports, invitations, measure_versions, measures, members, organizations,
         progress_entries, progress_entry_addenda, pseudonym_attendances, retention_holds, retention_rule_sets,
         retention_rules, retention_runs, retention_targets, reviews, risk_steps, risks, sessions, signatures,
@@ -270,8 +270,22 @@ fn list_held_back<A: LooksBack>(
             .select(risks::member_id)
             .load(connection.with(permit))?;
         stay.extend(open);
+        let opened: Vec<Id> = emergency_accesses::table
+            .filter(emergency_accesses::group_id.eq_any(places))
+            .filter(emergency_accesses::reviewed.eq(false).or(emergency_accesses::from_at.ge(documented)))
+            .select(emergency_accesses::member_id)
+            .load(connection.with(permit))?;
+        stay.extend(opened);
     }
     Ok(stay)
+}
+
+/// Whoever removes a record and whoever holds it wait for each other here. Returns whether it is still there.
+fn lock_member<A: Act>(connection: &mut Connection, permit: &Permit<A>, member: Id) -> Result<bool, Problem> {
+    let there = diesel::update(members::table.find(member))
+        .set(members::version.eq(members::version))
+        .execute(connection.with(permit))?;
+    Ok(there == 1)
 }
 
 fn list_on_hold<A: Act>(connection: &mut Connection, permit: &Permit<A>, ids: &[Id]) -> Result<Vec<Id>, Problem> {
@@ -532,6 +546,9 @@ fn remove_one(
     target: Target,
 ) -> Result<bool, Problem> {
     let Target { kind, owner, group } = target;
+    if matches!(kind, Kind::ClinicalRecord | Kind::Disclosures) && !lock_member(connection, permit, owner)? {
+        return Ok(false);
+    }
     match kind {
         Kind::ClinicalRecord => {
             let past = list_past(connection, permit, rule, as_of, Some(owner))?;
@@ -615,6 +632,7 @@ fn remove_record(
     member: Id,
 ) -> Result<(), Problem> {
     outcomes::retire(connection, permit, group, member)?;
+    idempotency::empty(connection, permit, group)?;
     // What hangs on a row goes before the row: by the rows' own ids, so that each is found by an index.
     macro_rules! remove {
         ($($table:ident . $column:ident of $parent:ident),+ $(,)?) => {$({
@@ -654,12 +672,6 @@ fn remove_record(
     leaving::remove_attendances(connection, permit, member)?;
     diesel::update(invitations::table.filter(invitations::member_id.eq(member)))
         .set(invitations::member_id.eq(None::<Id>))
-        .execute(connection.with(permit))?;
-    diesel::update(consequences::table.filter(consequences::member_id.eq(member)))
-        .set((consequences::member_id.eq(None::<Id>), consequences::account_id.eq(None::<Id>)))
-        .execute(connection.with(permit))?;
-    diesel::update(breach_reports::table.filter(breach_reports::subject_member_id.eq(member)))
-        .set((breach_reports::subject_account_id.eq(None::<Id>), breach_reports::subject_member_id.eq(None::<Id>)))
         .execute(connection.with(permit))?;
     leaving::remove(connection, permit, group, member)
 }
@@ -704,12 +716,18 @@ fn check_member<A: area::Group>(connection: &mut Connection, permit: &Permit<A>,
 }
 
 /// Holds a member's record; a hold that was there ends, and stays to be read.
+///
+/// # Errors
+/// `NotFound` when the record has gone meanwhile; those of [`end_hold`].
 pub fn insert_hold(
     connection: &mut Connection,
     permit: &Permit<act::HoldRecord>,
     member: Id,
     reason: &str,
 ) -> Result<(), Problem> {
+    if !lock_member(connection, permit, member)? {
+        return Err(Problem::NotFound);
+    }
     end_hold(connection, permit, member)?;
     let (id, now) = (Id::in_order(), connection.now);
     let sealed = connection.keys([member])?.of(member)?.seal(Place(REASON, id), reason);
@@ -727,15 +745,30 @@ pub fn insert_hold(
 }
 
 /// Ends the hold on a member's record, where there is one.
+///
+/// # Errors
+/// `Conflict` when somebody else placed it and the caller is no privacy officer: a record may be held for what the
+/// one who leads has done.
 pub fn end_hold(connection: &mut Connection, permit: &Permit<act::HoldRecord>, member: Id) -> Result<(), Problem> {
     check_member(connection, permit, member)?;
     let now = connection.now;
-    diesel::update(
-        retention_holds::table
-            .filter(retention_holds::member_id.eq(member))
-            .filter(retention_holds::ended_at.is_null()),
-    )
-    .set((retention_holds::ended_by.eq(permit.account()), retention_holds::ended_at.eq(now)))
-    .execute(connection.with(permit))?;
+    let live = || {
+        retention_holds::table.filter(retention_holds::member_id.eq(member)).filter(retention_holds::ended_at.is_null())
+    };
+    if permit.standing() != Some(Standing::PrivacyOfficer) {
+        let foreign: Option<Id> = live()
+            .filter(retention_holds::placed_by.ne(permit.account()))
+            .select(retention_holds::id)
+            .first(connection.with(permit))
+            .optional()?;
+        if foreign.is_some() {
+            return Err(Problem::Conflict(
+                "Somebody else holds this record: they release it, or a privacy officer does.".into(),
+            ));
+        }
+    }
+    diesel::update(live())
+        .set((retention_holds::ended_by.eq(permit.account()), retention_holds::ended_at.eq(now)))
+        .execute(connection.with(permit))?;
     Ok(())
 }

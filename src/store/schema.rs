@@ -97,6 +97,7 @@ diesel::table! {
         request_hash -> Binary,
         answer -> Binary,
         created_at -> BigInt,
+        scope_id -> Nullable<Uid>,
     }
 }
 

@@ -10,7 +10,7 @@ use diesel::{dsl::count_star, prelude::*};
 use super::{
     columns::{Sealed, word_columns},
     connection::{Connection, insert_unless_there},
-    members,
+    idempotency, members,
     permit::{Permit, concerns},
     schema::{members as belonging, tips, topic_supports, topics},
     sealing::Place,
@@ -311,7 +311,7 @@ pub fn withdraw(connection: &mut Connection, permit: &Permit<act::WithdrawTopic>
         ))
         .execute(connection.with(permit))?;
     diesel::delete(topic_supports::table.filter(topic_supports::topic_id.eq(id))).execute(connection.with(permit))?;
-    Ok(())
+    idempotency::empty(connection, permit, permit.group())
 }
 
 /// Keeps what worked for the caller; their membership only where they want to be named.

@@ -25,9 +25,9 @@ pub(super) fn stands(database: &mut Database) -> Result<bool, Problem> {
 pub fn raise(location: &Location, role: &str) -> Result<(), Problem> {
     let mut database = location.connect(true).map_err(|error| Problem::Internal(error.to_string()))?;
     match &mut database {
-        Database::Sqlite(_) => {
-            Err(Problem::Internal("an embedded database has no roles: row-level security is for PostgreSQL".into()))
-        }
+        Database::Sqlite(_) => Err(Problem::Internal(format!(
+            "an embedded database has no role {role}: row-level security is for PostgreSQL"
+        ))),
         #[cfg(feature = "postgres")]
         Database::Postgres(connection) => postgres::raise(connection, role),
     }
@@ -56,7 +56,7 @@ mod postgres {
 
     /// Tables with a `group_id` that are read before there is a permit: to find out whether there may be one, for the
     /// public listing, for visitors without an account. They hold who leads, plans, settings, published rules and
-    /// hashes of codes; of members nothing.
+    /// hashes of codes; of members no more than that an invitation was for one, and when it was accepted.
     const BEFORE_ANY_PERMIT: [&str; 7] =
         ["standings", "invitations", "sessions", "peer_settings", "agreements", "session_codes", "visits"];
 
@@ -103,6 +103,9 @@ mod postgres {
     }
 
     pub fn raise(connection: &mut PgConnection, role: &str) -> Result<(), Problem> {
+        if !role.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c)) {
+            return Err(Problem::Internal("the name of a role has letters, digits, _ and - here".into()));
+        }
         let found: Vec<Answer> = sql_query("SELECT rolsuper OR rolbypassrls AS yes FROM pg_roles WHERE rolname = $1")
             .bind::<sql_types::Text, _>(role)
             .load(connection)
@@ -143,7 +146,7 @@ mod postgres {
     }
 
     fn statements(connection: &mut PgConnection, role: &str) -> Result<String, Problem> {
-        let quoted = format!("\"{}\"", role.replace('"', "\"\""));
+        let quoted = format!("\"{role}\"");
         let mut sql = format!(
             "CREATE OR REPLACE FUNCTION circlekeeper_scope(what text) RETURNS uuid LANGUAGE sql STABLE PARALLEL SAFE \
              AS $$ SELECT nullif(current_setting('circlekeeper.' || what, true), '')::uuid $$;\n\

@@ -433,7 +433,7 @@ fn kept(location: &Location) -> Vec<Kept> {
         };
         let bytes = as_bytes(location, &format!("t.\"{name}\""));
         let sql = format!(
-            "SELECT {owner} || ' ' || {row} || ' ' || {bytes} AS line FROM \"{table}\" t WHERE t.\"{name}\" IS NOT NULL"
+            "SELECT {owner} || ' ' || {row} || ' ' || {bytes} AS line FROM \"{table}\" t WHERE length(t.\"{name}\") > 0"
         );
         for line in found(location, &sql) {
             let mut parts = line.split(' ');

@@ -56,13 +56,13 @@ fn names(directory: &Path) -> BTreeSet<String> {
 }
 
 /// A server that was started from the command line.
-struct Serving {
+pub struct Serving {
     child: Child,
     address: String,
 }
 
 impl Serving {
-    fn start(mut command: Command) -> Serving {
+    pub fn start(mut command: Command) -> Serving {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("the program starts");
         let mut line = String::new();
         BufReader::new(child.stdout.take().expect("stdout")).read_line(&mut line).expect("a line");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     access_log::{literal, tamper},
-    harness::{Answer, Person, Server, masters},
+    harness::{Answer, PASSWORD, Person, Server, masters},
     leaving::found,
     scene::{measure, text},
     world::{self, Group, Member, World},
@@ -359,11 +359,51 @@ fn without_a_verified_licence_of_today_nothing_is_opened() {
     let invited = server.post(&world.administrator, &world.other.path("/terms"), &body).expect(201);
     world::accept(server, &unlicensed, invited["code"].as_str().expect("a code"));
     let ask = |who: &Person| open(server, who, world.organization, &case.led().id, &case.led().member.id);
-    ask(&unlicensed).expect(409);
+    let refused = ask(&unlicensed).expect(409);
+    // Nor is it told whose record could be opened, and that it was asked for stands in the log.
+    let nobody = Id::random().to_string();
+    assert_eq!(open(server, &unlicensed, world.organization, &nobody, &nobody).expect(409), refused);
+    let log = format!("/v1/organizations/{}/access-log?limit=200", world.organization);
+    let log = server.get(&world.privacy_officer, &log).expect(200);
+    let entries = log["items"].as_array().expect("entries").iter();
+    let tried: Vec<&Value> = entries.filter(|entry| entry["account"] == unlicensed.id.to_string()).collect();
+    let tried: Vec<_> = tried.iter().filter(|entry| entry["action"] == "OpenEmergencyAccess").collect();
+    assert_eq!(tried.len(), 2, "{log}");
+    assert!(tried.iter().all(|entry| entry["allowed"] == false), "{tried:?}");
+    assert_eq!(tried.iter().filter(|entry| entry["member"] == case.led().member.id).count(), 1, "{tried:?}");
     world::license(server, &world.administrator, world.organization, &unlicensed);
     ask(&unlicensed).expect(201);
     server.travel_days(12 * 365);
     ask(&server.again(case.clinician())).expect(409);
+}
+
+#[test]
+fn nothing_is_opened_where_nobody_else_could_review_it() {
+    let case = Case::new();
+    let (server, world) = (case.server(), &case.world);
+    tamper(&server.location, "DELETE FROM standings WHERE standing = 'privacy_officer'");
+    let refused = case.open().expect(409);
+    assert!(refused.to_string().contains("privacy officer"), "{refused}");
+    world::accept(server, case.clinician(), &world::invite(server, world.organization, Standing::PrivacyOfficer));
+    case.open().expect(409);
+    assert!(!case.reads());
+}
+
+#[test]
+fn who_opened_one_stays_known_until_it_is_reviewed() {
+    let case = Case::new();
+    let (server, world) = (case.server(), &case.world);
+    let access = case.open().made();
+    end_term(&case, case.clinician());
+    end(server, case.clinician(), world.organization, &access).expect(200);
+    let close = || {
+        let request = server.request("DELETE", "/v1/account").token(&case.clinician().token);
+        request.json(&json!({"password": PASSWORD})).send()
+    };
+    let refused = close().expect(409);
+    assert!(refused.to_string().contains("review"), "{refused}");
+    case.review(case.officer(), &access, "justified").expect(200);
+    close().expect(200);
 }
 
 #[test]

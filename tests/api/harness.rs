@@ -14,7 +14,6 @@ use circlekeeper::{
         migrations,
         sealing::Masters,
         sign_ins::{self, Lifetimes},
-        wall,
     },
     values::Id,
 };
@@ -204,7 +203,7 @@ pub fn fresh_database() -> (Location, Option<tempfile::TempDir>) {
             let owner = Location::new(url.to_owned(), 1);
             migrations::run(&owner).expect("the migrations run");
             cluster.execute(&format!("CREATE ROLE {APPLICATION} LOGIN"));
-            wall::raise(&owner, APPLICATION).expect("the wall stands");
+            circlekeeper::store::wall::raise(&owner, APPLICATION).expect("the wall stands");
         });
         return (Location::new(cluster.fresh_database(), 4), None);
     }

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     access_log::{literal, tamper},
+    emergency_accesses,
     harness::{Answer, Person, Server, masters},
     leaving::{found, places_of},
     scene::{Records, measure, text},
@@ -297,8 +298,11 @@ fn what_came_up_after_the_preview_stops_the_run() {
     let finished = carry_on(&world, admin, &run).expect(200);
     assert!(!finished["finished_at"].is_null(), "{finished}");
     assert!(is_there(&world, &led.member.id) && is_there(&world, still[0]));
+    // What a privacy officer holds, the one who leads does not release: it may be held for what they did.
+    server.request("DELETE", &hold).token(&led.lead.token).send().expect(409);
+    server.request("PUT", &hold).token(&led.lead.token).json(&reason).send().expect(409);
     // Once it is let go, it goes.
-    server.request("DELETE", &hold).token(&led.lead.token).send().expect(204);
+    server.request("DELETE", &hold).token(&world.privacy_officer.token).send().expect(204);
     assert_eq!(server.get(&led.lead, &hold).expect(200)["held"], false);
     let shown = preview(&world, admin);
     begin(&world, admin, &shown, 50).expect(201);
@@ -335,6 +339,30 @@ fn what_somebody_still_needs_is_held_back() {
         assert!(is_there(&world, member));
     }
     assert_eq!(server.get(&led.member.person, "/v1/account/disclosures").expect(200)["items"], json!([]));
+}
+
+#[test]
+fn a_record_that_was_opened_in_an_emergency_stays_until_that_is_reviewed_and_old() {
+    let mut world = World::new();
+    course(&world, &world.led);
+    let former = world.led.former_member.id.clone();
+    let open = |world: &World| {
+        emergency_accesses::open(&world.server, &world.other.lead, world.organization, &world.led.id, &former)
+    };
+    let access = open(&world).made();
+    world = years_later(world, 7);
+    let (server, admin) = (&world.server, &world.administrator);
+    set(&world, admin, &clinical(6, "end_of_membership")).expect(200);
+    begin(&world, admin, &preview(&world, admin), 50).expect(201);
+    assert!(is_there(&world, &former), "nobody has reviewed it");
+    let path = format!("/v1/organizations/{}/emergency-accesses/{access}", world.organization);
+    let version = server.version(&world.privacy_officer, &path);
+    let found = json!({"finding": "justified", "words": "The ward confirms it."});
+    let reviewed =
+        server.change(&world.privacy_officer, "POST", &format!("{path}/review"), &version, &found).expect(200);
+    assert_eq!(reviewed["words"], "The ward confirms it.");
+    begin(&world, admin, &preview(&world, admin), 50).expect(201);
+    assert!(!is_there(&world, &former));
 }
 
 #[test]

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 
 use crate::{
     access_log::{literal, tamper},
-    harness::{Answer, Server, masters},
+    harness::{Answer, Person, Server, masters},
     leaving::{bytes, found},
-    world::World,
+    world::{self, World},
 };
 
 /// Words that stand in one record each, and nowhere else.
@@ -421,6 +421,37 @@ fn kept_answers_to_a_retry_open_only_for_their_own_key() {
          WHERE key = 'kept-key-2'",
     );
     does_not_open(&send("kept-key-2", "Two."));
+}
+
+#[test]
+fn a_kept_answer_does_not_bring_back_what_was_removed() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let send = |who: &Person, path: &str, key: &str, body: &Value| {
+        server.request("POST", &peer.path(path)).token(&who.token).key(key).json(body).send()
+    };
+    let author = &peer.member.person;
+    let body = json!({"mood": "low", "text": "The walrus again."});
+    let check_in = send(author, "/check-ins", "check-in-0001", &body).made();
+    let roster = json!({"name": "Ernest Nickname"});
+    let added = send(&peer.lead, "/members", "roster-0001", &roster).expect(201);
+    send(&peer.lead, "/members", "roster-0001", &roster).expect(201);
+    let path = peer.path(&format!("/check-ins/{check_in}"));
+    let version = server.version(author, &path);
+    server.request("DELETE", &path).token(&author.token).version(&version).send().expect(204);
+    let again = send(author, "/check-ins", "check-in-0001", &body);
+    assert!(!again.text.contains("walrus"), "{}", again.text);
+    again.expect(409);
+    // Nor what somebody else was answered about a member who erased everything.
+    let newcomer = server.account("Ernest Else");
+    world::accept(server, &newcomer, added["code"].as_str().expect("a code"));
+    let erasure = json!({"group": peer.id, "understood": true});
+    server.post(&newcomer, "/v1/account/erasures", &erasure).expect(200);
+    let again = send(&peer.lead, "/members", "roster-0001", &roster);
+    assert!(!again.text.contains("Ernest"), "{}", again.text);
+    again.expect(409);
+    let left = found(&server.location, "SELECT key AS line FROM idempotent_answers WHERE length(answer) > 0");
+    assert_eq!(left, Vec::<String>::new());
 }
 
 #[test]

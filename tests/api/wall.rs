@@ -12,7 +12,8 @@ use diesel::{
 use secrecy::ExposeSecret;
 
 use crate::{
-    harness::{APPLICATION, Server, as_application},
+    command_line::{Serving, program},
+    harness::{APPLICATION, MASTER, Server, as_application},
     scene::Scene,
     world::Group,
 };
@@ -86,6 +87,21 @@ fn without_a_scope_the_servers_role_sees_no_row_and_changes_none() {
     );
     let refused = sql_query(row).execute(&mut app).expect_err("a row without a scope");
     assert!(refused.to_string().contains("row-level security"), "{refused}");
+}
+
+#[test]
+fn the_program_serves_as_a_role_that_owns_nothing() {
+    let scene = Scene::new();
+    let server = &scene.world.server;
+    if !is_postgres(server) {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut command = program(directory.path());
+    command.args(["serve", "--bind", "127.0.0.1:0"]).env("CIRCLEKEEPER_MASTER_KEY", MASTER);
+    command.env("DATABASE_URL", as_application(&server.location).url.expose_secret());
+    // It panics where the program does not say that it listens.
+    drop(Serving::start(command));
 }
 
 #[test]

@@ -1,0 +1,2 @@
+-- Nothing goes back: what the answers showed is gone.
+SELECT 1;
