@@ -112,6 +112,17 @@ pub struct Ids {
     pub c: String,
 }
 
+/// What a table takes on disk, its indexes among it.
+#[derive(Clone, QueryableByName)]
+pub struct Taken {
+    #[diesel(sql_type = Text)]
+    pub name: String,
+    #[diesel(sql_type = BigInt)]
+    pub bytes: i64,
+    #[diesel(sql_type = BigInt)]
+    pub indexes: i64,
+}
+
 /// A connection that nobody stands before.
 pub enum Bare {
     Sqlite(SqliteConnection),
@@ -157,6 +168,17 @@ impl Bare {
         on!(self, connection => connection.batch_execute(sql)).unwrap_or_else(|error| panic!("{error}: {sql}"));
     }
 
+    /// The same, once other connections are gone: a pool closes late.
+    pub fn batch_alone(&mut self, sql: &str) {
+        for _ in 0..50 {
+            if on!(self, connection => connection.batch_execute(sql)).is_ok() {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }
+        self.batch(sql);
+    }
+
     /// Runs a statement that answers with rows, and fetches all of them.
     pub fn fetch(&mut self, sql: &str, values: &[Value]) -> usize {
         let rows: Vec<Fetched> = on!(self, connection => Statement { sql, values }.load(connection))
@@ -185,6 +207,25 @@ impl Bare {
                 rows.into_iter().map(|row| row.line).collect()
             }
         }
+    }
+
+    /// Every table, the biggest first.
+    pub fn taken(&mut self) -> Vec<Taken> {
+        let sql = match self {
+            Bare::Sqlite(_) => {
+                "SELECT m.tbl_name AS name, SUM(d.pgsize) AS bytes, \
+                 SUM(CASE WHEN m.type = 'index' THEN d.pgsize ELSE 0 END) AS indexes \
+                 FROM dbstat d JOIN sqlite_master m ON m.name = d.name WHERE d.aggregate = TRUE \
+                 GROUP BY m.tbl_name ORDER BY bytes DESC"
+            }
+            #[cfg(feature = "postgres")]
+            Bare::Postgres(_) => {
+                "SELECT relname::text AS name, pg_total_relation_size(oid) AS bytes, pg_indexes_size(oid) AS indexes \
+                 FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY bytes DESC"
+            }
+        };
+        on!(self, connection => diesel::sql_query(sql).load(connection))
+            .unwrap_or_else(|error| panic!("{error}: {sql}"))
     }
 
     pub fn ids(&mut self, sql: &str) -> Vec<(Id, Id, Id)> {

@@ -8,6 +8,7 @@ mod outcomes;
 #[allow(dead_code, reason = "the tests use more of it")]
 #[path = "../../tests/api/postgres.rs"]
 mod postgres;
+mod scale;
 mod sealing;
 mod servers;
 mod statements;
@@ -137,6 +138,10 @@ fn main() {
         size.groups * 520,
         size.seconds
     );
+    // A matter of an hour: only by its whole name.
+    if size.only == "scale" {
+        return scale::run(&size);
+    }
     if size.includes("outcomes, change engine") {
         outcomes::change_engine(size.seconds);
     }
@@ -163,7 +168,7 @@ fn main() {
                 eprintln!("filling a PostgreSQL database");
                 let location = Location::new(cluster.fresh_database(), 8);
                 circlekeeper::store::migrations::run(&location).expect("the migrations run");
-                year::fill(&location, size.groups);
+                year::fill(&location, &year::Extent::year(size.groups));
                 if std::env::var_os(servers::WALL).is_some() {
                     let role = servers::APPLICATION;
                     cluster.execute(&format!("CREATE ROLE {role} LOGIN"));
@@ -309,6 +314,10 @@ fn lead_of<'a>(cast: &'a Cast, planned: &Recording) -> &'a (Caller, String) {
 
 fn recording_request(cast: &Cast, planned: &Recording, index: usize) -> Vec<u8> {
     let token = &cast.leads.iter().find(|(caller, _)| caller.account == planned.lead).expect("the lead").1;
+    recording_by(token, planned, index)
+}
+
+fn recording_by(token: &str, planned: &Recording, index: usize) -> Vec<u8> {
     let answers: serde_json::Map<_, _> =
         (1..=9).map(|item| (format!("phq-9.{item}"), json!(if item == 9 { 0 } else { (item + index) % 4 }))).collect();
     let body = json!({
@@ -661,8 +670,7 @@ fn plans(database: &str, location: &Location, heard: &Heard) {
     ] {
         let mut without = Vec::new();
         for statement in statements {
-            let verb = statement.sql.split_whitespace().next().unwrap_or_default();
-            if !matches!(verb, "SELECT" | "UPDATE" | "DELETE" | "INSERT") {
+            if !statement.is_planned() {
                 continue;
             }
             let (plan, scans) = statements::explain(&mut bare, &statement.sql);

@@ -7,6 +7,7 @@ use std::{
 
 use circlekeeper::{
     identity::Tokens,
+    policy::Standing,
     rules::{
         change::{Administration, Yardstick, trace},
         instruments::Registry,
@@ -92,7 +93,7 @@ fn pass<'a>(
 /// What a report over everybody takes: the memory of a fresh server before it and at the most, and the time of the first
 /// asking, which counts, beside that of the second, which reads what is kept.
 pub fn report(database: &str, location: &Location, people: usize) {
-    let administrators = Bare::open(location).ids(&year::administrators(location.file().is_some()));
+    let administrators = Bare::open(location).ids(&year::offices(location.file().is_some(), Standing::Administrator));
     let (account, organization, _) = administrators.into_iter().next().expect("an administrator");
     let token = {
         let db = year::open(location);

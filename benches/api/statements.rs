@@ -1,6 +1,6 @@
 //! The statements of the server itself: overheard from one request, sent again on a bare connection, explained.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{collections::HashMap, sync::Mutex, time::Instant};
 
 use circlekeeper::values::Id;
 use diesel::connection::{InstrumentationEvent, set_default_instrumentation};
@@ -8,7 +8,13 @@ use diesel::connection::{InstrumentationEvent, set_default_instrumentation};
 use crate::bare::{Bare, Value};
 
 /// What connections made from now on send, once somebody listens.
-static OVERHEARD: Mutex<Option<Vec<String>>> = Mutex::new(None);
+static OVERHEARD: Mutex<Option<Vec<Sent>>> = Mutex::new(None);
+
+/// A statement as it was written, and what became of it.
+struct Sent {
+    text: String,
+    micros: Option<f64>,
+}
 
 /// One statement with the values that it was sent with.
 #[derive(Clone, Debug)]
@@ -17,20 +23,37 @@ pub struct Overheard {
     pub sql: String,
     /// As they were written; `None` where they are of no kind that can be sent again.
     pub values: Option<Vec<Value>>,
+    /// Until the server had every row of it, decoded; `None` where it never did.
+    pub micros: Option<f64>,
 }
 
 /// Lets connections that are made from now on be overheard.
 pub fn begin() {
     set_default_instrumentation(|| {
-        Some(Box::new(|event: InstrumentationEvent<'_>| {
-            if let InstrumentationEvent::StartQuery { query, .. } = event
-                && let text = query.to_string()
+        // Each connection sends one statement after the other.
+        let mut sent: Option<(String, Instant)> = None;
+        Some(Box::new(move |event: InstrumentationEvent<'_>| match event {
+            InstrumentationEvent::StartQuery { query, .. } => {
+                let text = query.to_string();
                 // A pool may open a connection meanwhile: its settings belong to no request.
-                && !text.starts_with("PRAGMA") && !text.starts_with("SET ")
-                && let Some(heard) = OVERHEARD.lock().expect("nobody panics").as_mut()
-            {
-                heard.push(text);
+                if !text.starts_with("PRAGMA")
+                    && !text.starts_with("SET ")
+                    && let Some(heard) = OVERHEARD.lock().expect("nobody panics").as_mut()
+                {
+                    heard.push(Sent { text: text.clone(), micros: None });
+                    sent = Some((text, Instant::now()));
+                }
             }
+            InstrumentationEvent::FinishQuery { .. } => {
+                if let Some((text, begun)) = sent.take()
+                    && let micros = begun.elapsed().as_secs_f64() * 1e6
+                    && let Some(heard) = OVERHEARD.lock().expect("nobody panics").as_mut()
+                    && let Some(one) = heard.iter_mut().rev().find(|one| one.text == text && one.micros.is_none())
+                {
+                    one.micros = Some(micros);
+                }
+            }
+            _ => {}
         }))
     })
     .expect("nobody panics");
@@ -45,10 +68,11 @@ pub fn overhear(work: impl FnOnce()) -> Vec<Overheard> {
     *OVERHEARD.lock().expect("nobody panics") = Some(Vec::new());
     work();
     let heard = OVERHEARD.lock().expect("nobody panics").take().unwrap_or_default();
-    heard.iter().map(|text| read(text)).collect()
+    heard.iter().map(read).collect()
 }
 
-fn read(text: &str) -> Overheard {
+fn read(sent: &Sent) -> Overheard {
+    let text = sent.text.as_str();
     let (sql, values) = text.rsplit_once(" -- binds: ").unwrap_or((text, "[]"));
     let mut portable = String::new();
     let mut rest = sql;
@@ -58,7 +82,31 @@ fn read(text: &str) -> Overheard {
         rest = rest[at + 1..].trim_start_matches(|c: char| c.is_ascii_digit());
     }
     portable.push_str(rest);
-    Overheard { sql: portable, values: values_of(values) }
+    Overheard { sql: portable, values: values_of(values), micros: sent.micros }
+}
+
+impl Overheard {
+    /// Whether a database has a plan for it.
+    pub fn is_planned(&self) -> bool {
+        let verb = self.sql.split_whitespace().next().unwrap_or_default();
+        matches!(verb, "SELECT" | "UPDATE" | "DELETE" | "INSERT")
+    }
+
+    /// The same text for every length of a list of values.
+    pub fn shape(&self) -> String {
+        let mut shape = self.sql.clone();
+        for (long, short) in
+            [("?, ?", "?"), ("(?), (?)", "(?)"), ("?, NULL", "?"), ("NULL, ?", "?"), ("?, DEFAULT", "?")]
+        {
+            while shape.contains(long) {
+                shape = shape.replace(long, short);
+            }
+        }
+        while shape.contains("(?), (?)") {
+            shape = shape.replace("(?), (?)", "(?)");
+        }
+        shape
+    }
 }
 
 /// The parts of a list, lists in it left whole.

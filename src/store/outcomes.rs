@@ -569,15 +569,16 @@ fn persons(
     let accounts: Vec<Id> = joined.iter().filter_map(|membership| membership.account).collect();
     let mut memberships: HashMap<Id, Vec<Id>> = HashMap::new();
     if !accounts.is_empty() {
-        let rows: Vec<(Id, Option<Id>)> = members::table
+        // Whether it is this organization is asked of each group that was found: as a condition, it makes SQLite begin
+        // with every group of the organization and look for every account in each.
+        let rows: Vec<(Id, Option<Id>, bool)> = members::table
             .inner_join(groups::table.on(groups::id.eq(members::group_id)))
             .filter(members::account_id.eq_any(&accounts))
             .filter(members::created_at.lt(until))
-            .filter(groups::organization_id.eq(permit.organization()))
             .filter(groups::kind.eq(Kind::TherapistLed))
-            .select((members::id, members::account_id))
+            .select((members::id, members::account_id, groups::organization_id.eq(permit.organization())))
             .load(connection.with(permit))?;
-        for (member, account) in rows {
+        for (member, account, _) in rows.into_iter().filter(|(_, _, is_here)| *is_here) {
             memberships.entry(account.unwrap_or(member)).or_default().push(member);
         }
     }

@@ -293,13 +293,14 @@ pub fn list_known<A: area::Organization>(
         .filter(standings::account_id.eq_any(accounts))
         .select(standings::account_id)
         .load(connection.with(permit))?;
-    let belonging: Vec<Option<Id>> = members::table
+    // Whether it is this organization is asked of each group that was found: as a condition, it makes SQLite begin with
+    // every group of the organization and look for every account in each.
+    let belonging: Vec<(Option<Id>, bool)> = members::table
         .inner_join(groups::table.on(groups::id.eq(members::group_id)))
-        .filter(groups::organization_id.eq(permit.organization()))
         .filter(members::account_id.eq_any(accounts))
-        .select(members::account_id)
+        .select((members::account_id, groups::organization_id.eq(permit.organization())))
         .load(connection.with(permit))?;
-    known.extend(belonging.into_iter().flatten());
+    known.extend(belonging.into_iter().filter_map(|(account, is_here)| account.filter(|_| is_here)));
     known.sort_unstable();
     known.dedup();
     Ok(known)
