@@ -3,13 +3,14 @@
 use std::{
     borrow::Cow,
     net::SocketAddr,
+    rc::Rc,
     sync::{Arc, LazyLock, OnceLock},
     time::{Duration, Instant},
 };
 
 use actix_cors::Cors;
 use actix_web::{
-    App, HttpRequest, HttpResponse, HttpServer,
+    App, HttpMessage, HttpRequest, HttpResponse, HttpServer,
     body::{BoxBody, MessageBody},
     dev::{Server, ServiceRequest, ServiceResponse},
     http::{Method, StatusCode, header},
@@ -228,6 +229,19 @@ fn known(method: &Method) -> &'static str {
     KNOWN.iter().position(|known| known == method).map_or("other", |index| NAMES[index])
 }
 
+/// The pattern of the route that a request takes. It is looked for once: the search tries one route after the other.
+fn pattern(request: &HttpRequest) -> Option<Rc<str>> {
+    #[derive(Clone)]
+    struct Found(Option<Rc<str>>);
+    let kept = request.extensions().get::<Found>().cloned();
+    let Found(route) = kept.unwrap_or_else(|| {
+        let found = Found(request.match_pattern().map(Rc::from));
+        request.extensions_mut().insert(found.clone());
+        found
+    });
+    route
+}
+
 /// Counts and times requests by the pattern of their route, and gives the docs page its own content policy.
 async fn measured(
     request: ServiceRequest,
@@ -252,7 +266,7 @@ async fn measured(
     };
     response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static(policy));
     // The pattern, never the path: a path names groups and people.
-    let route = response.request().match_pattern().unwrap_or_else(|| "none".into());
+    let route = pattern(response.request()).map_or_else(|| "none".to_owned(), |route| route.to_string());
     let status = response.status().as_u16().to_string();
     metrics::counter!("http_requests_total", "method" => method, "route" => route.clone(), "status" => status)
         .increment(1);
@@ -281,7 +295,7 @@ async fn declared(
     if request.query_string().is_empty() {
         return Ok(next.call(request).await?.map_into_boxed_body());
     }
-    let of_path = request.app_data::<Data<Api>>().zip(request.match_pattern());
+    let of_path = request.app_data::<Data<Api>>().zip(pattern(request.request()));
     let taken = of_path.and_then(|(api, path)| {
         let taken = api.queries(&path, request.method())?;
         let is_foreign = |(name, _): (Cow<str>, Cow<str>)| !taken.contains(&&*name);
@@ -307,7 +321,7 @@ async fn acceptable(
 ) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
     let accept = request.headers().get(header::ACCEPT).and_then(|value| value.to_str().ok());
     let takes = |media: &str| weight(accept, media).0 > 0;
-    let of_path = request.app_data::<Data<Api>>().zip(request.match_pattern());
+    let of_path = request.app_data::<Data<Api>>().zip(pattern(request.request()));
     let answers = || of_path.as_ref().is_some_and(|(api, path)| api.answers_as(path, takes));
     let is_refused = request.path().starts_with("/v1/") && !takes("application/json") && !answers();
     let has_choice = of_path.is_some_and(|(api, path)| api.has_choice(&path));
@@ -357,13 +371,13 @@ struct Spans;
 
 impl RootSpanBuilder for Spans {
     fn on_request_start(request: &ServiceRequest) -> Span {
-        let request_id =
-            actix_web::HttpMessage::extensions(request).get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+        let request_id = request.extensions().get::<RequestId>().map(ToString::to_string).unwrap_or_default();
+        let route = pattern(request.request());
         tracing::info_span!(
             "request",
             request_id,
             method = known(request.method()),
-            route = request.match_pattern().unwrap_or_else(|| "none".into()),
+            route = route.as_deref().unwrap_or("none"),
             status = tracing::field::Empty,
         )
     }

@@ -150,7 +150,8 @@ impl Bare {
                 connection
                     .batch_execute(
                         "PRAGMA busy_timeout = 10000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                         PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -16384;",
+                         PRAGMA foreign_keys = ON; PRAGMA secure_delete = ON; PRAGMA cache_size = -16384; \
+                         PRAGMA temp_store = MEMORY;",
                     )
                     .expect("the settings are known");
                 Bare::Sqlite(connection)

@@ -215,8 +215,12 @@ async fn correct_attendance(
             minutes,
         };
         match &kept {
-            Some(kept) => attendances::update(connection, &permit, kept, &said, request.reason.as_str())?,
-            None => attendances::insert(connection, &permit, session.id, session.starts_at, &[said])?,
+            Some(kept) => {
+                attendances::update(connection, &permit, kept, &said, request.reason.as_str())?;
+            }
+            None => {
+                attendances::insert(connection, &permit, session.id, session.starts_at, &[said])?;
+            }
         }
         let now = attendances::find(connection, &permit, session.id, member)?.ok_or(Problem::NotFound)?;
         let version = now.version;

@@ -467,7 +467,7 @@ impl Responder for Reply {
             response.insert_header((header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")));
         }
         match (self.body, self.text) {
-            (Some(body), _) => response.content_type("application/json").body(body.get().to_owned()),
+            (Some(body), _) => response.content_type("application/json").body(String::from(Box::<str>::from(body))),
             (None, Some((media, text))) => response.content_type(media).body(text),
             (None, None) => response.finish(),
         }

@@ -270,11 +270,11 @@ pub fn register(api: &mut Api) {
     .gives::<MeasureSchedule>();
 }
 
-/// Judges and keeps administrations: all of them, or none.
+/// Judges and keeps administrations: all of them, or none. Those of a session come with the measures that it has already.
 pub(super) fn keep(
     connection: &mut Connection,
     permit: &Permit<act::RecordMeasure>,
-    session: Option<Id>,
+    session: Option<(Id, &[Kept])>,
     default_taken_at: Moment,
     entries: Vec<Administered>,
     pointer: &str,
@@ -295,12 +295,7 @@ pub(super) fn keep(
     }
     let beginnings = members::list_beginnings(connection, permit, &whose)?;
     let consenting = agreements::list_consenting(connection, permit, &whose)?;
-    let kept = match session {
-        Some(session) => {
-            measures::list(connection, permit, &Wanted { session: Some(session), ..Wanted::default() }, None, 1_000)?
-        }
-        None => Vec::new(),
-    };
+    let (session, kept) = session.map_or((None, &[][..]), |(session, kept)| (Some(session), kept));
     let mut new: Vec<NewMeasure> = Vec::with_capacity(entries.len());
     for (index, (entry, member)) in entries.into_iter().zip(whose).enumerate() {
         let Some(began_at) = beginnings.get(&member) else {

@@ -304,7 +304,9 @@ fn tick(
         let said = whole_meeting(member, session, minutes);
         match kept.iter().find(|kept| kept.member_id == member) {
             Some(kept) if kept.says(&said) => {}
-            Some(kept) => attendances::update(connection, permit, kept, &said, "Recorded with the meeting.")?,
+            Some(kept) => {
+                attendances::update(connection, permit, kept, &said, "Recorded with the meeting.")?;
+            }
             None => new.push(said),
         }
     }

@@ -280,7 +280,18 @@ fn summary(session: &sessions::Session) -> SessionSummary {
 /// The session as the permit's standing may read it, with its version.
 fn shown<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, id: Id) -> Result<(Session, i32), Problem> {
     let session = sessions::find(connection, permit, id)?;
-    let agenda = sessions::list_items(connection, permit, id)?
+    let items = sessions::list_items(connection, permit, id)?;
+    let version = session.version;
+    Ok((shown_with(connection, permit, &session, items)?, version))
+}
+
+fn shown_with<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    session: &sessions::Session,
+    items: Vec<sessions::Item>,
+) -> Result<Session, Problem> {
+    let agenda = items
         .into_iter()
         .map(|item| AgendaItem {
             id: item.id,
@@ -294,8 +305,8 @@ fn shown<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, id: Id
         })
         .collect();
     let reads_reason = permit.standing().is_some_and(Standing::is_term);
-    let cancelled_reason = if reads_reason { sessions::open_reason(connection, permit, &session)? } else { None };
-    Ok((Session { session: summary(&session), agenda, cancelled_reason }, session.version))
+    let cancelled_reason = if reads_reason { sessions::open_reason(connection, permit, session)? } else { None };
+    Ok(Session { session: summary(session), agenda, cancelled_reason })
 }
 
 fn answer<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, id: Id) -> Answer {
@@ -494,16 +505,25 @@ async fn record_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, comm
         command.once(connection, &permit, |connection, request| {
             // After the look for a kept answer: whoever sends the same again gets it, and no 412.
             precondition?;
-            record(connection, &permit, &session, request)?;
-            let (session, version) = shown(connection, &permit, id)?;
-            let attendance = attendances::list(connection, &permit, id)?.into_iter().map(Into::into).collect();
-            let wanted = measures::Wanted { session: Some(id), ..Default::default() };
-            let measures =
-                measures::list(connection, &permit, &wanted, None, 1_000)?.into_iter().map(Into::into).collect();
-            Ok(Reply::ok(&RecordedSession { session, attendance, measures })?.version(version))
+            let recorded = record(connection, &permit, &session, request)?;
+            let answer = RecordedSession {
+                session: shown_with(connection, &permit, &recorded.session, recorded.items)?,
+                attendance: recorded.attendances.into_iter().map(Into::into).collect(),
+                measures: recorded.measures.into_iter().map(Into::into).collect(),
+            };
+            Ok(Reply::ok(&answer)?.version(recorded.session.version))
         })
     })
     .await
+}
+
+/// All that is kept of a session once it is recorded. It is told from what was read and written on the way: nothing of it is
+/// read a second time.
+struct Recorded {
+    session: sessions::Session,
+    items: Vec<sessions::Item>,
+    attendances: Vec<attendances::Attendance>,
+    measures: Vec<measures::Measure>,
 }
 
 fn record(
@@ -511,7 +531,7 @@ fn record(
     permit: &Permit<act::RecordSession>,
     session: &sessions::Session,
     request: RecordSession,
-) -> Result<(), Problem> {
+) -> Result<Recorded, Problem> {
     let held = Held { from: request.held_from, until: request.held_until };
     check_holding(session.state, held.from, Some(held.until), connection.now)?;
     check_licence(connection, permit, held.from)?;
@@ -523,11 +543,11 @@ fn record(
         led_by: session.led_by.unwrap_or(permit.account()),
         recording: if is_complete { Recording::Complete } else { Recording::Partial },
     };
-    sessions::update_holding(connection, permit, session, &holding)?;
+    let recorded = sessions::update_holding(connection, permit, session, &holding)?;
     let roster = members::list_roster(connection, permit, session.starts_at)?;
-    let unrecorded = record_attendance(connection, permit, session, held, &roster, &request.attendance.0)?;
-    let undelivered = record_items(connection, permit, session, &request.items.0)?;
-    record_measures(connection, permit, session, held, request.measures.0)?;
+    let attendances = record_attendance(connection, permit, session, held, &roster, &request.attendance.0)?;
+    let items = record_items(connection, permit, session, &request.items.0)?;
+    let measures = record_measures(connection, permit, session, held, request.measures.0)?;
     if let Some(text) = &request.session_record {
         let writing = also::<_, act::WriteSessionRecord>(connection, permit)?;
         match session_records::find(connection, &writing, session.id)? {
@@ -543,16 +563,19 @@ fn record(
     }
     let mut missing = Vec::new();
     if request.complete {
-        missing.extend(unrecorded.into_iter().map(|member| ("/attendance".to_owned(), format!("{member} is missing"))));
-        missing.extend(undelivered.into_iter().map(|item| ("/items".to_owned(), format!("{item} is missing"))));
+        let is_unrecorded = |member: &&Id| !attendances.iter().any(|kept| kept.member_id == **member);
+        let unrecorded = roster.iter().filter(is_unrecorded);
+        let undelivered = items.iter().filter(|item| item.delivered.is_none());
+        missing.extend(unrecorded.map(|member| ("/attendance".to_owned(), format!("{member} is missing"))));
+        missing.extend(undelivered.map(|item| ("/items".to_owned(), format!("{} is missing", item.id))));
     }
     if !missing.is_empty() {
         return Err(crate::rules::Refusal::Fields(missing).into());
     }
-    Ok(())
+    Ok(Recorded { session: recorded, items, attendances, measures })
 }
 
-/// Keeps what is new or different, and returns who of the roster is still unaccounted for.
+/// Keeps what is new or different, and gives the session's attendance by member.
 fn record_attendance(
     connection: &mut Connection,
     permit: &Permit<act::RecordSession>,
@@ -560,8 +583,8 @@ fn record_attendance(
     held: Held,
     roster: &[Id],
     entries: &[Attended],
-) -> Result<Vec<Id>, Problem> {
-    let kept: HashMap<Id, attendances::Attendance> = attendances::list(connection, permit, session.id)?
+) -> Result<Vec<attendances::Attendance>, Problem> {
+    let mut kept: HashMap<Id, attendances::Attendance> = attendances::list(connection, permit, session.id)?
         .into_iter()
         .map(|attendance| (attendance.member_id, attendance))
         .collect();
@@ -589,25 +612,30 @@ fn record_attendance(
         };
         match kept.get(&entry.member) {
             Some(attendance) if attendance.says(&said) => {}
-            Some(attendance) => attendances::update(connection, permit, attendance, &said, "Recorded again.")?,
+            Some(attendance) => {
+                let corrected = attendances::update(connection, permit, attendance, &said, "Recorded again.")?;
+                kept.insert(entry.member, corrected);
+            }
             None => new.push(said),
         }
     }
-    attendances::insert(connection, permit, session.id, session.starts_at, &new)?;
-    Ok(roster.iter().copied().filter(|member| !named.contains(member) && !kept.contains_key(member)).collect())
+    let made = attendances::insert(connection, permit, session.id, session.starts_at, &new)?;
+    let mut attendances: Vec<_> = kept.into_values().chain(made).collect();
+    attendances.sort_unstable_by_key(|attendance| attendance.member_id);
+    Ok(attendances)
 }
 
-/// Keeps what was delivered, and returns the items that are still unaccounted for.
+/// Keeps what was delivered, and gives the session's items.
 fn record_items(
     connection: &mut Connection,
     permit: &Permit<act::RecordSession>,
     session: &sessions::Session,
     entries: &[DeliveredItem],
-) -> Result<Vec<Id>, Problem> {
-    let items = sessions::list_item_ids(connection, permit, session.id)?;
+) -> Result<Vec<sessions::Item>, Problem> {
+    let mut items = sessions::list_items(connection, permit, session.id)?;
     let mut deliveries: Vec<Delivery> = Vec::with_capacity(entries.len());
     for (index, entry) in entries.iter().enumerate() {
-        if !items.contains(&entry.item) {
+        if !items.iter().any(|item| item.id == entry.item) {
             return Err(Problem::field(&format!("/items/{index}/item"), "is not on this session's agenda"));
         }
         if deliveries.iter().any(|delivery| delivery.item == entry.item) {
@@ -617,23 +645,28 @@ fn record_items(
             check_delivery(entry.delivered, entry.minutes.map(Whole::get), &format!("/items/{index}/minutes"))?;
         deliveries.push(Delivery { item: entry.item, delivered: entry.delivered, minutes });
     }
-    sessions::update_deliveries(connection, permit, session.id, &deliveries)?;
-    let known = sessions::list_deliveries(connection, permit, session.id)?;
-    Ok(items.into_iter().filter(|item| !known.iter().any(|delivery| delivery.item == *item)).collect())
+    sessions::update_deliveries(connection, permit, session.id, &mut items, &deliveries)?;
+    Ok(items)
 }
 
-/// Keeps the session's measures. The same one again changes nothing; another answer is a correction, made elsewhere.
+/// Keeps the session's measures, and gives all that it has. The same one again changes nothing; another answer is a
+/// correction, made elsewhere.
 fn record_measures(
     connection: &mut Connection,
     permit: &Permit<act::RecordSession>,
     session: &sessions::Session,
     held: Held,
     entries: Vec<Administered>,
-) -> Result<(), Problem> {
+) -> Result<Vec<measures::Measure>, Problem> {
+    let wanted = measures::Wanted { session: Some(session.id), ..Default::default() };
+    let mut kept = measures::list(connection, permit, &wanted, None, 1_000)?;
     if entries.is_empty() {
-        return Ok(());
+        return Ok(kept);
     }
     let recording = also::<_, act::RecordMeasure>(connection, permit)?;
-    super::measures::keep(connection, &recording, Some(session.id), held.from, entries, "/measures")?;
-    Ok(())
+    let new =
+        super::measures::keep(connection, &recording, Some((session.id, &kept)), held.from, entries, "/measures")?;
+    kept.extend(new);
+    measures::sort(&mut kept);
+    Ok(kept)
 }

@@ -80,48 +80,65 @@ pub struct PastVersion {
     pub reason: Option<String>,
 }
 
-/// First attendances of a session, all with one statement.
+/// First attendances of a session.
 pub fn insert<A: area::Group>(
     connection: &mut Connection,
     permit: &Permit<A>,
     session: Id,
     starts_at: Moment,
     said: &[Said],
-) -> Result<(), Problem> {
+) -> Result<Vec<Attendance>, Problem> {
     permit.reaches_session(session)?;
     let now = connection.now;
-    let rows: Vec<_> = said
+    let made = |said: &Said| Attendance {
+        id: Id::in_order(),
+        group_id: permit.group(),
+        session_id: session,
+        member_id: said.member,
+        status: said.status,
+        modality: said.modality,
+        arrived_at: said.arrived_at,
+        left_at: said.left_at,
+        minutes: said.minutes,
+        starts_at,
+        recorded_by: permit.account(),
+        recorded_at: now,
+        reason: None,
+        version: 1,
+    };
+    let made: Vec<Attendance> = said.iter().map(made).collect();
+    let rows: Vec<_> = made
         .iter()
-        .map(|said| {
+        .map(|made| {
             (
-                attendances::id.eq(Id::in_order()),
-                attendances::group_id.eq(permit.group()),
-                attendances::session_id.eq(session),
-                attendances::member_id.eq(said.member),
-                attendances::status.eq(said.status),
-                attendances::modality.eq(said.modality),
-                attendances::arrived_at.eq(said.arrived_at),
-                attendances::left_at.eq(said.left_at),
-                attendances::minutes.eq(said.minutes),
-                attendances::starts_at.eq(starts_at),
-                attendances::recorded_by.eq(permit.account()),
-                attendances::recorded_at.eq(now),
-                attendances::version.eq(1),
+                attendances::id.eq(made.id),
+                attendances::group_id.eq(made.group_id),
+                attendances::session_id.eq(made.session_id),
+                attendances::member_id.eq(made.member_id),
+                attendances::status.eq(made.status),
+                attendances::modality.eq(made.modality),
+                attendances::arrived_at.eq(made.arrived_at),
+                attendances::left_at.eq(made.left_at),
+                attendances::minutes.eq(made.minutes),
+                attendances::starts_at.eq(made.starts_at),
+                attendances::recorded_by.eq(made.recorded_by),
+                attendances::recorded_at.eq(made.recorded_at),
+                attendances::version.eq(made.version),
             )
         })
         .collect();
     insert_many!(connection.with(permit), attendances::table, &rows)?;
-    Ok(())
+    Ok(made)
 }
 
-/// Keeps the version that stood, and puts the new one in its place.
+/// Keeps the version that stood, and puts the new one in its place, which it gives.
 pub fn update<A: area::Group>(
     connection: &mut Connection,
     permit: &Permit<A>,
     kept: &Attendance,
     said: &Said,
     reason: &str,
-) -> Result<(), Problem> {
+) -> Result<Attendance, Problem> {
     diesel::insert_into(attendance_versions::table)
         .values((
             attendance_versions::attendance_id.eq(kept.id),
@@ -139,7 +156,18 @@ pub fn update<A: area::Group>(
         .execute(connection.with(permit))?;
     let member = kept.member_id;
     let now = connection.now;
-    let sealed = connection.keys([member])?.of(member)?.seal(Place(REASON, kept.id), reason);
+    let made = Attendance {
+        status: said.status,
+        modality: said.modality,
+        arrived_at: said.arrived_at,
+        left_at: said.left_at,
+        minutes: said.minutes,
+        recorded_by: permit.account(),
+        recorded_at: now,
+        reason: Some(connection.keys([member])?.of(member)?.seal(Place(REASON, kept.id), reason)),
+        version: kept.version + 1,
+        ..kept.clone()
+    };
     let changed = diesel::update(
         attendances::table
             .filter(attendances::id.eq(kept.id))
@@ -147,18 +175,18 @@ pub fn update<A: area::Group>(
             .filter(attendances::version.eq(kept.version)),
     )
     .set((
-        attendances::status.eq(said.status),
-        attendances::modality.eq(said.modality),
-        attendances::arrived_at.eq(said.arrived_at),
-        attendances::left_at.eq(said.left_at),
-        attendances::minutes.eq(said.minutes),
-        attendances::recorded_by.eq(permit.account()),
-        attendances::recorded_at.eq(now),
-        attendances::reason.eq(sealed),
-        attendances::version.eq(kept.version + 1),
+        attendances::status.eq(made.status),
+        attendances::modality.eq(made.modality),
+        attendances::arrived_at.eq(made.arrived_at),
+        attendances::left_at.eq(made.left_at),
+        attendances::minutes.eq(made.minutes),
+        attendances::recorded_by.eq(made.recorded_by),
+        attendances::recorded_at.eq(made.recorded_at),
+        attendances::reason.eq(&made.reason),
+        attendances::version.eq(made.version),
     ))
     .execute(connection.with(permit))?;
-    if changed == 0 { Err(Problem::Stale) } else { Ok(()) }
+    if changed == 0 { Err(Problem::Stale) } else { Ok(made) }
 }
 
 /// A session's attendance, or the caller's own in it.

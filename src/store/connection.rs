@@ -58,30 +58,41 @@ pub(super) use super::database::Database;
 
 type Transactions = <Database as diesel::Connection>::TransactionManager;
 
-/// Inserts many rows with one statement. The derived connection cannot, so each database does it for itself.
+/// Inserts many rows. The derived connection cannot, so each database does it for itself: PostgreSQL with one statement for
+/// one round trip. SQLite row by row: there is nothing to travel, the statement is prepared once and kept, and one of many
+/// rows keeps a journal of its own to be taken back by.
 macro_rules! insert_many {
     ($connection:expr, $table:expr, $rows:expr) => {{
         let rows = $rows;
-        // SQLite binds at most 32,766 values; the widest rows here have fewer than 32 columns.
-        let mut done = Ok(0);
-        for rows in rows.chunks(500) {
-            done = match $connection {
-                $crate::store::connection::Database::Sqlite(connection) => {
+        match $connection {
+            $crate::store::connection::Database::Sqlite(connection) => rows.iter().try_fold(0, |done, row| {
+                diesel::RunQueryDsl::execute(diesel::insert_into($table).values(row), connection).map(|one| done + one)
+            }),
+            #[cfg(feature = "postgres")]
+            $crate::store::connection::Database::Postgres(connection) => {
+                // A statement takes at most 65,535 values; the widest rows here have fewer than 32 columns.
+                rows.chunks(500).try_fold(0, |done, rows| {
                     diesel::RunQueryDsl::execute(diesel::insert_into($table).values(rows), connection)
-                }
-                #[cfg(feature = "postgres")]
-                $crate::store::connection::Database::Postgres(connection) => {
-                    diesel::RunQueryDsl::execute(diesel::insert_into($table).values(rows), connection)
-                }
-            };
-            if done.is_err() {
-                break;
+                        .map(|some| done + some)
+                })
             }
         }
-        done
     }};
 }
 pub(super) use insert_many;
+
+/// Loads the rows of a statement that every request sends, or that has many: on the connection that it is, where a statement
+/// of one text is known by its type and a row needs no telling whose it is.
+macro_rules! load {
+    ($connection:expr, $query:expr) => {
+        match $connection {
+            $crate::store::connection::Database::Sqlite(connection) => diesel::RunQueryDsl::load($query, connection),
+            #[cfg(feature = "postgres")]
+            $crate::store::connection::Database::Postgres(connection) => diesel::RunQueryDsl::load($query, connection),
+        }
+    };
+}
+pub(super) use load;
 
 /// Inserts a row unless one with its key is there: without a clash that would end a PostgreSQL transaction.
 macro_rules! insert_unless_there {
@@ -189,6 +200,19 @@ impl Location {
                 "this program was built without PostgreSQL: build it with --features postgres".into(),
             )),
         }
+    }
+
+    /// The connection of the writer's thread. Its transactions are short: what a savepoint would take back of them is kept
+    /// in memory, where SQLite would write a file for each and throw it away. A migration may sort a whole table, and does
+    /// not do it there.
+    fn connect_writer(&self) -> Result<Database, diesel::ConnectionError> {
+        let mut database = self.connect(true)?;
+        if let Database::Sqlite(sqlite) = &mut database {
+            sqlite
+                .batch_execute("PRAGMA temp_store = MEMORY")
+                .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+        }
+        Ok(database)
     }
 }
 
@@ -584,7 +608,7 @@ impl Db {
             // libpq's messages name host and user, never the password.
             Problem::Internal(format!("the database cannot be opened: {error}"))
         };
-        let mut database = location.connect(true).map_err(|error| unreachable(&error))?;
+        let mut database = location.connect_writer().map_err(|error| unreachable(&error))?;
         let walled = wall::stands(&mut database)?;
         let (installation, chain) = in_one(&mut database, |database| {
             let installation = keys::installation(database, &masters, clock.now())?;
@@ -869,7 +893,7 @@ fn keep_writing(mut connection: Connection, jobs: &Receiver<Job>, chain: Chain, 
 
 /// A new connection and a new chain, after a group that failed.
 fn reopen(connection: &mut Connection, location: &Location) -> Option<Chain> {
-    connection.database = location.connect(true).ok()?;
+    connection.database = location.connect_writer().ok()?;
     let shared = connection.shared.clone();
     let now = connection.now;
     in_one(&mut connection.database, |database| Chain::begin(database, &shared.installation.log, now)).ok()

@@ -238,10 +238,15 @@ pub fn list<A: area::Group>(
     concerns(connection, permit, wanted.member, None);
     let mut rows = query.load(connection.with(permit))?;
     if wanted.session.is_some() {
-        rows.sort_unstable_by_key(|measure: &Measure| Reverse((measure.flagged, measure.taken_at, measure.id)));
+        sort(&mut rows);
         rows.truncate(usize::try_from(limit).unwrap_or(0));
     }
     Ok(rows)
+}
+
+/// Puts measures in the order of a list.
+pub fn sort(measures: &mut [Measure]) {
+    measures.sort_unstable_by_key(|measure| Reverse((measure.flagged, measure.taken_at, measure.id)));
 }
 
 /// A measure that the permit reaches, with its answers.

@@ -1,13 +1,11 @@
 //! Sessions, their agenda, and what was delivered of it.
 
-use std::collections::HashMap;
-
 use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
     columns::{Json, Sealed, word_columns},
-    connection::{Connection, insert_many},
+    connection::{Connection, insert_many, load},
     permit::{Permit, concerns},
     schema::{agenda_deliveries, agenda_items, sessions},
     sealing::Place,
@@ -178,23 +176,20 @@ pub fn list(
     after: Option<(Moment, Id)>,
     limit: i64,
 ) -> Result<Vec<Session>, Problem> {
-    let mut query = sessions::table
-        .filter(sessions::group_id.eq(permit.group()))
-        .order((sessions::starts_at, sessions::id))
-        .limit(limit)
-        .select(Session::as_select())
-        .into_boxed();
-    if let Some(from) = from {
-        query = query.filter(sessions::starts_at.ge(from));
-    }
-    if let Some(until) = until {
-        query = query.filter(sessions::starts_at.lt(until));
-    }
-    if let Some((at, id)) = after {
-        // The first condition alone bounds the range in the index.
-        query = query.filter(sessions::starts_at.ge(at)).filter(sessions::starts_at.gt(at).or(sessions::id.gt(id)));
-    }
-    Ok(query.load(connection.with(permit))?)
+    // The same text whatever is asked for: then it is written and prepared once. The first two conditions alone bound the
+    // range in the index. Without a position every session is later than the first moment.
+    let (at, id) = after.unwrap_or((Moment(i64::MIN), permit.group()));
+    Ok(load!(
+        connection.with(permit),
+        sessions::table
+            .filter(sessions::group_id.eq(permit.group()))
+            .filter(sessions::starts_at.ge(from.map_or(at, |from| from.max(at))))
+            .filter(sessions::starts_at.lt(until.unwrap_or(Moment(i64::MAX))))
+            .filter(sessions::starts_at.gt(at).or(sessions::id.gt(id)))
+            .order((sessions::starts_at, sessions::id))
+            .limit(limit)
+            .select(Session::as_select())
+    )?)
 }
 
 pub fn find<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, id: Id) -> Result<Session, Problem> {
@@ -238,9 +233,13 @@ pub fn list_items<A: area::Group>(
     permit: &Permit<A>,
     session: Id,
 ) -> Result<Vec<Item>, Problem> {
-    type Row = (Id, String, Option<Sealed>, Json, i32, Option<Sealed>);
+    type Row = (Id, String, Option<Sealed>, Json, i32, Option<Sealed>, Option<(Delivered, i32)>);
     let group = permit.group();
     let rows: Vec<Row> = agenda_items::table
+        .left_join(
+            agenda_deliveries::table
+                .on(agenda_deliveries::item_id.eq(agenda_items::id).and(agenda_deliveries::group_id.eq(group))),
+        )
         .filter(agenda_items::session_id.eq(session))
         .filter(agenda_items::group_id.eq(group))
         .order(agenda_items::position)
@@ -251,19 +250,15 @@ pub fn list_items<A: area::Group>(
             agenda_items::factors,
             agenda_items::planned_minutes,
             agenda_items::homework,
+            (agenda_deliveries::delivered, agenda_deliveries::minutes).nullable(),
         ))
         .load(connection.with(permit))?;
-    let deliveries: HashMap<Id, (Delivered, i32)> = list_deliveries(connection, permit, session)?
-        .into_iter()
-        .map(|delivery| (delivery.item, (delivery.delivered, delivery.minutes)))
-        .collect();
     let keys = connection.keys([group])?;
     let key = keys.of(group)?;
     rows.into_iter()
-        .map(|(id, technique, objective, factors, planned_minutes, homework)| {
+        .map(|(id, technique, objective, factors, planned_minutes, homework, delivery)| {
             let open =
                 |place, sealed: Option<Sealed>| sealed.map(|sealed| key.open(Place(place, id), &sealed)).transpose();
-            let delivery = deliveries.get(&id);
             Ok(Item {
                 id,
                 planned: Planned {
@@ -273,8 +268,8 @@ pub fn list_items<A: area::Group>(
                     planned_minutes,
                     homework: open(HOMEWORK, homework)?,
                 },
-                delivered: delivery.map(|(delivered, _)| *delivered),
-                delivered_minutes: delivery.map(|(_, minutes)| *minutes),
+                delivered: delivery.map(|(delivered, _)| delivered),
+                delivered_minutes: delivery.map(|(_, minutes)| minutes),
             })
         })
         .collect()
@@ -294,50 +289,38 @@ pub fn list_item_ids<A: area::Group>(
         .load(connection.with(permit))?)
 }
 
-pub fn list_deliveries<A: area::Group>(
-    connection: &mut Connection,
-    permit: &Permit<A>,
-    session: Id,
-) -> Result<Vec<Delivery>, Problem> {
-    let rows: Vec<(Id, Delivered, i32)> = agenda_deliveries::table
-        .filter(agenda_deliveries::session_id.eq(session))
-        .filter(agenda_deliveries::group_id.eq(permit.group()))
-        .select((agenda_deliveries::item_id, agenda_deliveries::delivered, agenda_deliveries::minutes))
-        .load(connection.with(permit))?;
-    Ok(rows.into_iter().map(|(item, delivered, minutes)| Delivery { item, delivered, minutes }).collect())
-}
-
-/// Notes what was delivered: items that are new in `deliveries` are added, the others corrected.
+/// Notes what was delivered of these items of a session: what is new is added, the rest corrected.
 pub fn update_deliveries(
     connection: &mut Connection,
     permit: &Permit<act::RecordSession>,
     session: Id,
+    items: &mut [Item],
     deliveries: &[Delivery],
 ) -> Result<(), Problem> {
-    let kept = list_deliveries(connection, permit, session)?;
     let mut new = Vec::new();
     for delivery in deliveries {
-        match kept.iter().find(|kept| kept.item == delivery.item) {
-            Some(kept) if kept.delivered == delivery.delivered && kept.minutes == delivery.minutes => {}
-            Some(_) => {
-                diesel::update(
-                    agenda_deliveries::table
-                        .filter(agenda_deliveries::item_id.eq(delivery.item))
-                        .filter(agenda_deliveries::group_id.eq(permit.group())),
-                )
-                .set((
-                    agenda_deliveries::delivered.eq(delivery.delivered),
-                    agenda_deliveries::minutes.eq(delivery.minutes),
-                ))
-                .execute(connection.with(permit))?;
-            }
-            None => new.push((
+        let Some(item) = items.iter_mut().find(|item| item.id == delivery.item) else {
+            return Err(Problem::NotFound);
+        };
+        let said = (Some(delivery.delivered), Some(delivery.minutes));
+        let kept = (item.delivered, item.delivered_minutes);
+        (item.delivered, item.delivered_minutes) = said;
+        if kept.0.is_none() {
+            new.push((
                 agenda_deliveries::item_id.eq(delivery.item),
                 agenda_deliveries::group_id.eq(permit.group()),
                 agenda_deliveries::session_id.eq(session),
                 agenda_deliveries::delivered.eq(delivery.delivered),
                 agenda_deliveries::minutes.eq(delivery.minutes),
-            )),
+            ));
+        } else if kept != said {
+            diesel::update(
+                agenda_deliveries::table
+                    .filter(agenda_deliveries::item_id.eq(delivery.item))
+                    .filter(agenda_deliveries::group_id.eq(permit.group())),
+            )
+            .set((agenda_deliveries::delivered.eq(delivery.delivered), agenda_deliveries::minutes.eq(delivery.minutes)))
+            .execute(connection.with(permit))?;
         }
     }
     insert_many!(connection.with(permit), agenda_deliveries::table, &new)?;
@@ -422,15 +405,25 @@ pub struct Holding {
     pub recording: Recording,
 }
 
-/// Marks a session as held, with whatever is known of it so far.
+/// Marks a session as held, with whatever is known of it so far, and gives it as it is now.
 pub fn update_holding<A: area::Group>(
     connection: &mut Connection,
     permit: &Permit<A>,
     session: &Session,
     holding: &Holding,
-) -> Result<(), Problem> {
-    let now = connection.now;
-    let recorded = holding.recording != Recording::None;
+) -> Result<Session, Problem> {
+    let is_recorded = holding.recording != Recording::None;
+    let held = Session {
+        state: State::Held,
+        held_from: Some(holding.held_from),
+        held_until: holding.held_until,
+        led_by: Some(holding.led_by),
+        recording: holding.recording,
+        recorded_by: is_recorded.then_some(permit.account()),
+        recorded_at: is_recorded.then_some(connection.now),
+        version: session.version + 1,
+        ..session.clone()
+    };
     let changed = diesel::update(
         sessions::table
             .filter(sessions::id.eq(session.id))
@@ -438,18 +431,19 @@ pub fn update_holding<A: area::Group>(
             .filter(sessions::version.eq(session.version)),
     )
     .set((
-        sessions::state.eq(State::Held),
-        sessions::held_from.eq(holding.held_from),
-        sessions::held_until.eq(holding.held_until),
-        sessions::led_by.eq(holding.led_by),
-        sessions::recording.eq(holding.recording),
-        sessions::recorded_by.eq(recorded.then_some(permit.account())),
-        sessions::recorded_at.eq(recorded.then_some(now)),
-        sessions::version.eq(session.version + 1),
+        sessions::state.eq(held.state),
+        sessions::held_from.eq(held.held_from),
+        sessions::held_until.eq(held.held_until),
+        sessions::led_by.eq(held.led_by),
+        sessions::recording.eq(held.recording),
+        sessions::recorded_by.eq(held.recorded_by),
+        sessions::recorded_at.eq(held.recorded_at),
+        sessions::version.eq(held.version),
     ))
     .execute(connection.with(permit))?;
     if changed == 0 {
         return Err(Problem::Stale);
     }
-    topics::follow_session(connection, permit, session.id, State::Held)
+    topics::follow_session(connection, permit, session.id, held.state)?;
+    Ok(held)
 }

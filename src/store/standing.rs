@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 
 use super::{
-    connection::Connection,
+    connection::{Connection, load},
     schema::{
         emergency_accesses, groups, members, organizations, peer_settings, referrals, sessions, sign_ins, standings,
         suspensions,
@@ -68,44 +68,53 @@ pub(super) fn in_group(
     );
     let now = connection.now;
     connection.calls(caller.account);
-    let rows: Vec<Row> = sign_ins::table
-        .left_join(groups::table.on(groups::id.eq(group)))
-        .left_join(organizations::table.on(organizations::id.nullable().eq(groups::organization_id.nullable())))
-        .left_join(peer_settings::table.on(peer_settings::group_id.eq(group)))
-        .left_join(
-            standings::table.on(standings::account_id
-                .eq(caller.account)
-                .and(standings::organization_id.nullable().eq(groups::organization_id.nullable()))
-                .and(standings::from_at.le(now.plus_minutes(LONGEST_BEFORE_HOURS * 60)))
-                .and(
-                    standings::until_at
-                        .is_null()
-                        .or(standings::until_at.gt(now.plus_minutes(-LONGEST_AFTER_HOURS * 60))),
+    let rows: Vec<Row> = load!(
+        connection.before_any_permit(),
+        sign_ins::table
+            .left_join(groups::table.on(groups::id.eq(group)))
+            .left_join(organizations::table.on(organizations::id.nullable().eq(groups::organization_id.nullable())))
+            .left_join(peer_settings::table.on(peer_settings::group_id.eq(group)))
+            .left_join(
+                standings::table.on(standings::account_id
+                    .eq(caller.account)
+                    .and(standings::organization_id.nullable().eq(groups::organization_id.nullable()))
+                    .and(standings::from_at.le(now.plus_minutes(LONGEST_BEFORE_HOURS * 60)))
+                    .and(
+                        standings::until_at
+                            .is_null()
+                            .or(standings::until_at.gt(now.plus_minutes(-LONGEST_AFTER_HOURS * 60))),
+                    )
+                    .and(standings::group_id.is_null().or(standings::group_id.eq(group)))),
+            )
+            .left_join(members::table.on(members::group_id.eq(group).and(members::account_id.eq(caller.account))))
+            .left_join(
+                suspensions::table.on(suspensions::account_id
+                    .eq(caller.account)
+                    .and(suspensions::organization_id.nullable().eq(groups::organization_id.nullable()))
+                    .and(suspensions::until_at.is_null())),
+            )
+            .filter(sign_ins::id.eq(caller.sign_in))
+            .filter(sign_ins::account_id.eq(caller.account))
+            .filter(sign_ins::ended_at.is_null())
+            .filter(sign_ins::ends_at.gt(now))
+            .select((
+                sign_ins::second_factor,
+                (groups::organization_id, groups::kind, groups::zone).nullable(),
+                organizations::staff_second_factor.nullable(),
+                (peer_settings::preparing_hours, peer_settings::finishing_hours, peer_settings::reading_hours)
+                    .nullable(),
+                (
+                    standings::standing,
+                    standings::session_id,
+                    standings::from_at,
+                    standings::until_at,
+                    standings::cut_short
                 )
-                .and(standings::group_id.is_null().or(standings::group_id.eq(group)))),
-        )
-        .left_join(members::table.on(members::group_id.eq(group).and(members::account_id.eq(caller.account))))
-        .left_join(
-            suspensions::table.on(suspensions::account_id
-                .eq(caller.account)
-                .and(suspensions::organization_id.nullable().eq(groups::organization_id.nullable()))
-                .and(suspensions::until_at.is_null())),
-        )
-        .filter(sign_ins::id.eq(caller.sign_in))
-        .filter(sign_ins::account_id.eq(caller.account))
-        .filter(sign_ins::ended_at.is_null())
-        .filter(sign_ins::ends_at.gt(now))
-        .select((
-            sign_ins::second_factor,
-            (groups::organization_id, groups::kind, groups::zone).nullable(),
-            organizations::staff_second_factor.nullable(),
-            (peer_settings::preparing_hours, peer_settings::finishing_hours, peer_settings::reading_hours).nullable(),
-            (standings::standing, standings::session_id, standings::from_at, standings::until_at, standings::cut_short)
-                .nullable(),
-            (members::id, members::state, members::barred_until).nullable(),
-            suspensions::id.nullable(),
-        ))
-        .load(connection.before_any_permit())?;
+                    .nullable(),
+                (members::id, members::state, members::barred_until).nullable(),
+                suspensions::id.nullable(),
+            ))
+    )?;
     let Some((second_factor, group_row, staff_second_factor, windows, _, member, suspension)) = rows.first().cloned()
     else {
         return Err(Problem::Unauthenticated);
