@@ -37,8 +37,8 @@ pub fn prove(run: &Run, engine: Engine) -> String {
     let reads = [
         Request::get("/v1/account").by(&member.token),
         Request::get("/v1/account/progress").by(&member.token),
-        Request::get(&led.path("/sessions?limit=50")).by(&led.lead().token),
-        Request::get(&led.path("/members")).by(&led.lead().token),
+        Request::get(led.path("/sessions?limit=50")).by(&led.lead().token),
+        Request::get(led.path("/members")).by(&led.lead().token),
     ];
     read_times(server.address, &reads, Duration::from_secs(1));
     let (mut quiet, mut beside) = (Vec::new(), Vec::new());

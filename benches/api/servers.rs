@@ -41,11 +41,12 @@ impl Process {
                 command.env_remove(name);
             }
         }
-        let mut url = location.url.expose_secret().to_owned();
+        let url = location.url.expose_secret();
         #[cfg(feature = "postgres")]
-        if location.is_postgres() && std::env::var_os(WALL).is_some() {
-            url = url.replace("user=circlekeeper", &format!("user={APPLICATION}"));
-        }
+        let url = match std::env::var_os(WALL) {
+            Some(_) => &url.replace("user=circlekeeper", &format!("user={APPLICATION}")),
+            None => url,
+        };
         command
             .arg("serve")
             .env("DATABASE_URL", url)

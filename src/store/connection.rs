@@ -207,10 +207,12 @@ impl Location {
     /// not do it there.
     fn connect_writer(&self) -> Result<Database, diesel::ConnectionError> {
         let mut database = self.connect(true)?;
-        if let Database::Sqlite(sqlite) = &mut database {
-            sqlite
+        match &mut database {
+            Database::Sqlite(sqlite) => sqlite
                 .batch_execute("PRAGMA temp_store = MEMORY")
-                .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?;
+                .map_err(diesel::ConnectionError::CouldntSetupConfiguration)?,
+            #[cfg(feature = "postgres")]
+            Database::Postgres(_) => {}
         }
         Ok(database)
     }
@@ -543,9 +545,10 @@ impl Connection {
     /// does not exist is noted alike, so that both take the same time.
     fn judged<T>(&mut self, result: Result<T, Problem>) -> Result<T, Problem> {
         let attempt = self.attempt.take();
-        let refusal = self.refusal.take();
-        if result.is_err() {
-            self.entries.extend(refusal);
+        if let Some(refusal) = self.refusal.take().filter(|_| result.is_err()) {
+            let own = self.entries.split_off(self.own_entries.min(self.entries.len()));
+            self.entries.extend(own.into_iter().filter(|entry| entry.action != refusal.action));
+            self.entries.push(refusal);
         }
         if matches!(result, Err(Problem::NotFound)) {
             // In an emergency as well: what is read under one is written down beforehand.

@@ -195,6 +195,10 @@ mod postgres {
             "group_id = ANY ((SELECT circlekeeper_groups())::uuid[])".to_owned(),
             format!("group_id IN (SELECT id FROM groups WHERE organization_id = {})", named("organization")),
         ];
+        // The log also holds what was done in no group: with offices, licences, reports.
+        if columns.contains("organization_id") {
+            reaches.push(format!("organization_id = {}", named("organization")));
+        }
         // Also whom a report is about, and not only whose row it is.
         for account in columns.iter().filter(|column| column.ends_with("account_id")) {
             reaches.push(format!("{account} = {}", named("account")));

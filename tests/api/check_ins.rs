@@ -479,8 +479,8 @@ fn a_removed_check_in_is_gone_for_good_and_leaves_nothing() {
     assert!(items(server.get(author, &peer.path("/check-ins"))).is_empty());
     let trend = server.get(author, "/v1/account/check-ins/trend").expect(200);
     assert_eq!((&trend["periods"], &trend["words"]), (&json!([]), &json!([])));
-    // Sent again, it is not made again.
-    send().expect(201);
+    // Sent again, it is not made again, and not told again.
+    assert!(!send().expect(409).to_string().contains("orchard"));
     assert!(items(server.get(author, &peer.path("/check-ins"))).is_empty());
 }
 

@@ -527,6 +527,8 @@ impl Scene {
         let group = server.post(administrator, &path("/groups"), &group).made();
         let lead = world::lead(server, administrator, organization, &group, "therapist", "Tess Hilltop");
         let member = server.post(&lead, &format!("/v1/groups/{group}/members"), &json!({"name": "Hal"})).made();
+        let officer = server.account("Olga Hillside");
+        world::accept(server, &officer, &world::invite(server, organization, Standing::PrivacyOfficer));
         let access = emergency_accesses::open(server, &therapist, organization, &group, &member).made();
         records.add("emergency_access", &access, None, Some(therapist.id));
         self.foreign_organization = records;

@@ -431,6 +431,9 @@ fn a_kept_answer_does_not_bring_back_what_was_removed() {
         server.request("POST", &peer.path(path)).token(&who.token).key(key).json(body).send()
     };
     let author = &peer.member.person;
+    let rules = json!({"purpose": "ground_rules", "title": "Rules", "text": "What is said here stays here."});
+    let agreement = server.post(&peer.lead, &peer.path("/agreements"), &rules).made();
+    server.post(author, &peer.path(&format!("/agreements/{agreement}/signatures")), &json!({})).expect(201);
     let body = json!({"mood": "low", "text": "The walrus again."});
     let check_in = send(author, "/check-ins", "check-in-0001", &body).made();
     let roster = json!({"name": "Ernest Nickname"});
