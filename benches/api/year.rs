@@ -23,7 +23,7 @@ use circlekeeper::{
         groups::{self, Settings},
         invitations::{self, Invited},
         members, migrations, organizations,
-        permit::{authorize, authorize_in_organization},
+        permit::{Permit, authorize, authorize_in_organization},
         sealing::Masters,
         sessions::{self, Plan, Planned},
         sign_ins::{self, Lifetimes},
@@ -212,6 +212,38 @@ fn stand(
     invitations::accept(connection, &invitation, account)
 }
 
+/// What groups of one kind are, and who leads them under which sign-in name.
+struct Founding {
+    kind: Kind,
+    standing: Standing,
+    title: &'static str,
+    lead: &'static str,
+}
+
+/// A group with its lead, and the lead's permit to invite.
+fn found_group(
+    connection: &mut Connection,
+    db: &Db,
+    organization: Id,
+    administrator: &Caller,
+    number: usize,
+    hash: &str,
+    founding: Founding,
+) -> Result<Permit<act::InviteMember>, Problem> {
+    let Founding { kind, standing, title, lead } = founding;
+    let permit = authorize_in_organization::<act::CreateGroup>(connection, administrator, organization)?;
+    let group = groups::insert(connection, &permit, kind, settings(format!("{title} {number}")))?.id;
+    let lead = insert_account(connection, db, &format!("{lead}-{number}"), hash)?;
+    stand(connection, organization, Some(group), standing, lead)?;
+    let sign_in = sign_ins::insert(connection, lead, None, false, LIFETIMES)?.caller;
+    authorize::<act::InviteMember>(connection, &sign_in, group)
+}
+
+fn insert_account(connection: &mut Connection, db: &Db, name: &str, hash: &str) -> Result<Id, Problem> {
+    let key = db.installation().index("sign-in", name);
+    accounts::insert(connection, name, &key, hash, &profile(name))
+}
+
 fn insert_group(
     connection: &mut Connection,
     db: &Db,
@@ -220,19 +252,11 @@ fn insert_group(
     number: usize,
     hash: &str,
 ) -> Result<(), Problem> {
-    let permit = authorize_in_organization::<act::CreateGroup>(connection, administrator, organization)?;
-    let group = groups::insert(connection, &permit, Kind::TherapistLed, settings(format!("Group {number}")))?.id;
-    let account = |connection: &mut Connection, name: String| {
-        let key = db.installation().index("sign-in", &name);
-        accounts::insert(connection, &name, &key, hash, &profile(&name))
-    };
-    let lead = account(connection, format!("lead-{number}"))?;
-    stand(connection, organization, Some(group), Standing::Therapist, lead)?;
-    let sign_in = sign_ins::insert(connection, lead, None, false, LIFETIMES)?.caller;
-    let permit = authorize::<act::InviteMember>(connection, &sign_in, group)?;
+    let founding = Founding { kind: Kind::TherapistLed, standing: Standing::Therapist, title: "Group", lead: "lead" };
+    let permit = found_group(connection, db, organization, administrator, number, hash, founding)?;
     for member in 0..MEMBERS {
         let name = sign_in_name(number, member);
-        let account = account(connection, name.clone())?;
+        let account = insert_account(connection, db, &name, hash)?;
         let now = connection.now;
         members::insert(connection, &permit, &name, State::Active, Some(account), now)?;
     }
@@ -269,23 +293,15 @@ fn insert_peers(
     hash: &str,
     weeks: usize,
 ) -> Result<(), Problem> {
-    let permit = authorize_in_organization::<act::CreateGroup>(connection, administrator, organization)?;
-    let group = groups::insert(connection, &permit, Kind::PeerLed, settings(format!("Peers {number}")))?.id;
-    let account = |connection: &mut Connection, name: String| {
-        let key = db.installation().index("sign-in", &name);
-        accounts::insert(connection, &name, &key, hash, &profile(&name))
-    };
-    let lead = account(connection, format!("steward-{number}"))?;
-    stand(connection, organization, Some(group), Standing::Facilitator, lead)?;
-    let sign_in = sign_ins::insert(connection, lead, None, false, LIFETIMES)?.caller;
-    let permit = authorize::<act::InviteMember>(connection, &sign_in, group)?;
+    let founding = Founding { kind: Kind::PeerLed, standing: Standing::Facilitator, title: "Peers", lead: "steward" };
+    let permit = found_group(connection, db, organization, administrator, number, hash, founding)?;
     let begun = connection.now;
     for member in 0..MEMBERS {
         let name = format!("peer-{number}-{member}");
-        let account = account(connection, name.clone())?;
+        let account = insert_account(connection, db, &name, hash)?;
         members::insert(connection, &permit, &name, State::Active, Some(account), begun)?;
         let sign_in = sign_ins::insert(connection, account, None, false, LIFETIMES)?.caller;
-        let permit = authorize::<act::RecordCheckIn>(connection, &sign_in, group)?;
+        let permit = authorize::<act::RecordCheckIn>(connection, &sign_in, permit.group())?;
         let said = Said {
             mood: Some(Mood::Low),
             words: vec!["tired".into(), "a bit hopeful".into()],
@@ -707,5 +723,6 @@ fn plan_one(connection: &mut Connection, caller: &Caller, group: Id) -> Result<(
         homework: Some("Fill in three thought records".into()),
     };
     let session = sessions::insert(connection, &permit, plan, &vec![item; 8])?;
-    Ok((session.id, sessions::list_item_ids(connection, &permit, session.id)?))
+    let items = sessions::list_items(connection, &permit, session.id)?;
+    Ok((session.id, items.into_iter().map(|item| item.id).collect()))
 }

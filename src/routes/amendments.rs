@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use actix_web::web::{Data, Path};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 
@@ -282,17 +282,31 @@ fn step<'a>(request: &Request, step: Step, words: Option<&'a str>) -> Done<'a> {
     Done { step, state, due_at, goes_along, basis: None, words, disclosures: &[] }
 }
 
+/// Does something to one request, in the version that the caller has seen.
+async fn on_request<A: OnAmendment, T: DeserializeOwned + Send + 'static>(
+    db: Data<Db>,
+    caller: Caller,
+    path: Path<(Id, Id)>,
+    command: Command<T>,
+    work: impl Fn(&mut Connection, &Permit<A>, &Request, &Command<T>) -> Answer + Send + 'static,
+) -> Answer {
+    let (group, id) = path.into_inner();
+    db.write(move |connection| {
+        let permit = authorize::<A>(connection, &caller, group)?;
+        let request = amendments::find(connection, &permit, id)?;
+        command.expects(request.version)?;
+        work(connection, &permit, &request, &command)
+    })
+    .await
+}
+
 async fn decide_amendment(
     db: Data<Db>,
     caller: Caller,
     path: Path<(Id, Id)>,
     command: Command<DecideAmendment>,
 ) -> Answer {
-    let (group, id) = path.into_inner();
-    db.write(move |connection| {
-        let permit = authorize::<act::DecideAmendment>(connection, &caller, group)?;
-        let request = amendments::find(connection, &permit, id)?;
-        command.expects(request.version)?;
+    on_request::<act::DecideAmendment, _>(db, caller, path, command, |connection, permit, request, command| {
         let asked = command.body()?;
         rules::check_not_own(permit.own_member() == Some(request.member))?;
         rules::decide(request.state, asked.decision, asked.basis, asked.words.is_some())?;
@@ -302,8 +316,8 @@ async fn decide_amendment(
             Decision::Denied => (Step::Denied, false),
         };
         let state = asked.decision.into();
-        let done = Done { state, goes_along, basis: asked.basis, ..step(&request, what, words) };
-        finish(connection, &permit, &request, done)
+        let done = Done { state, goes_along, basis: asked.basis, ..step(request, what, words) };
+        finish(connection, permit, request, done)
     })
     .await
 }
@@ -314,16 +328,12 @@ async fn extend_amendment(
     path: Path<(Id, Id)>,
     command: Command<ExtendAmendment>,
 ) -> Answer {
-    let (group, id) = path.into_inner();
-    db.write(move |connection| {
-        let permit = authorize::<act::DecideAmendment>(connection, &caller, group)?;
-        let request = amendments::find(connection, &permit, id)?;
-        command.expects(request.version)?;
+    on_request::<act::DecideAmendment, _>(db, caller, path, command, |connection, permit, request, command| {
         let asked = command.body()?;
         rules::check_not_own(permit.own_member() == Some(request.member))?;
         let due_at = rules::extend(request.state, request.asked_at, &request.done(), connection.now)?;
-        let done = Done { due_at, ..step(&request, Step::Extended, Some(asked.reason.as_str())) };
-        finish(connection, &permit, &request, done)
+        let done = Done { due_at, ..step(request, Step::Extended, Some(asked.reason.as_str())) };
+        finish(connection, permit, request, done)
     })
     .await
 }
@@ -334,28 +344,20 @@ async fn state_disagreement(
     path: Path<(Id, Id)>,
     command: Command<StateDisagreement>,
 ) -> Answer {
-    let (group, id) = path.into_inner();
-    db.write(move |connection| {
-        let permit = authorize::<act::DisputeAmendment>(connection, &caller, group)?;
-        let request = amendments::find(connection, &permit, id)?;
-        command.expects(request.version)?;
+    on_request::<act::DisputeAmendment, _>(db, caller, path, command, |connection, permit, request, command| {
         let asked = command.body()?;
         rules::state_disagreement(request.state, &request.done())?;
-        let done = Done { goes_along: true, ..step(&request, Step::Stated, Some(asked.text.as_str())) };
-        finish(connection, &permit, &request, done)
+        let done = Done { goes_along: true, ..step(request, Step::Stated, Some(asked.text.as_str())) };
+        finish(connection, permit, request, done)
     })
     .await
 }
 
 async fn send_along(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<Nothing>) -> Answer {
-    let (group, id) = path.into_inner();
-    db.write(move |connection| {
-        let permit = authorize::<act::DisputeAmendment>(connection, &caller, group)?;
-        let request = amendments::find(connection, &permit, id)?;
-        command.expects(request.version)?;
+    on_request::<act::DisputeAmendment, _>(db, caller, path, command, |connection, permit, request, _| {
         rules::send_along(request.state, request.goes_along)?;
-        let done = Done { goes_along: true, ..step(&request, Step::SentAlong, None) };
-        finish(connection, &permit, &request, done)
+        let done = Done { goes_along: true, ..step(request, Step::SentAlong, None) };
+        finish(connection, permit, request, done)
     })
     .await
 }
@@ -366,15 +368,11 @@ async fn rebut_statement(
     path: Path<(Id, Id)>,
     command: Command<StateDisagreement>,
 ) -> Answer {
-    let (group, id) = path.into_inner();
-    db.write(move |connection| {
-        let permit = authorize::<act::DecideAmendment>(connection, &caller, group)?;
-        let request = amendments::find(connection, &permit, id)?;
-        command.expects(request.version)?;
+    on_request::<act::DecideAmendment, _>(db, caller, path, command, |connection, permit, request, command| {
         let asked = command.body()?;
         rules::check_not_own(permit.own_member() == Some(request.member))?;
         rules::rebut(&request.done())?;
-        finish(connection, &permit, &request, step(&request, Step::Rebutted, Some(asked.text.as_str())))
+        finish(connection, permit, request, step(request, Step::Rebutted, Some(asked.text.as_str())))
     })
     .await
 }
@@ -385,14 +383,10 @@ async fn note_who_was_told(
     path: Path<(Id, Id)>,
     command: Command<TellReceivers>,
 ) -> Answer {
-    let (group, id) = path.into_inner();
-    db.write(move |connection| {
-        let permit = authorize::<act::DecideAmendment>(connection, &caller, group)?;
-        let request = amendments::find(connection, &permit, id)?;
-        command.expects(request.version)?;
+    on_request::<act::DecideAmendment, _>(db, caller, path, command, |connection, permit, request, command| {
         let told = command.body()?.disclosures.0;
         rules::check_informs(request.state)?;
-        let received = received_by(connection, &permit, &request)?;
+        let received = received_by(connection, permit, request)?;
         let is_unknown = |id: &Id| !received.iter().any(|disclosure| disclosure.id == *id);
         if let Some(index) = told.iter().position(is_unknown) {
             return Err(Refusal::field(format!("/disclosures/{index}"), "is no disclosure of such a record").into());
@@ -400,7 +394,7 @@ async fn note_who_was_told(
         if told.is_empty() {
             return Err(Problem::field("/disclosures", "names nobody"));
         }
-        finish(connection, &permit, &request, Done { disclosures: &told, ..step(&request, Step::Informed, None) })
+        finish(connection, permit, request, Done { disclosures: &told, ..step(request, Step::Informed, None) })
     })
     .await
 }

@@ -28,6 +28,7 @@ use crate::{
         connection::{Connection, Db},
         permit::{Permit, authorize, authorize_in_organization},
         retention::{self, Found, LooksBack, Run},
+        standings,
     },
     values::{Few, Id, Moment, Sentence, Text, Whole},
 };
@@ -333,7 +334,8 @@ async fn begin_retention(
     db.write(move |connection| {
         let permit = authorize_in_organization::<act::RunRetention>(connection, &caller, organization)?;
         command.once(connection, &permit, |connection, request| {
-            retention::lock(connection, &permit)?;
+            // Those who begin or continue a run wait for each other.
+            standings::lock_organization(connection, &permit)?;
             let (found, version, digest) = find(connection, &permit, request.as_of)?;
             check_preview(digest == request.preview.as_str())?;
             let id = retention::insert_run(connection, &permit, version, request.as_of, &found)?;
@@ -356,7 +358,8 @@ async fn continue_retention(
     let ((organization, id), k) = (path.into_inner(), k.get_ref().get());
     db.write(move |connection| {
         let permit = authorize_in_organization::<act::RunRetention>(connection, &caller, organization)?;
-        retention::lock(connection, &permit)?;
+        // Those who begin or continue a run wait for each other.
+        standings::lock_organization(connection, &permit)?;
         let run = retention::find_run(connection, &permit, id)?;
         let request = command.body()?;
         if run.finished_at.is_none() {

@@ -18,7 +18,7 @@ use super::{
         membership_intervals, outside_reports, peer_settings, standings,
     },
     sealing::Place,
-    standings::{is_suspended, lasts_beyond},
+    standings::{holds_at, lasts_beyond},
 };
 use crate::{
     policy::{Standing, act, area},
@@ -402,9 +402,7 @@ fn list_leads(connection: &mut Connection, permit: &Permit<act::ReportBreach>) -
         .filter(standings::group_id.eq(permit.group()))
         .filter(standings::session_id.is_null())
         .filter(standings::standing.eq_any(HANDLING))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()))
+        .filter(holds_at(now))
         .select((standings::account_id, standings::standing))
         .load(connection.with(permit))?)
 }
@@ -436,9 +434,7 @@ fn own<A: area::Group>(
             .filter(standings::group_id.eq(permit.group()))
             .filter(standings::session_id.is_null())
             .filter(standings::standing.eq_any(HANDLING))
-            .filter(standings::from_at.le(now))
-            .filter(lasts_beyond(now))
-            .filter(not(is_suspended()));
+            .filter(holds_at(now));
         let handled =
             breach_handlers::table.filter(breach_handlers::report_id.eq(breach_reports::id)).filter(exists(leads));
         return query.filter(not(exists(handled)));

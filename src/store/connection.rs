@@ -541,6 +541,13 @@ impl Connection {
         keys::create(&mut self.database, &shared.masters, owners, at)
     }
 
+    /// Forgets what an attempt would have put into the access log, for the next one.
+    fn start_over(&mut self) {
+        self.entries.clear();
+        self.attempt = None;
+        self.refusal = None;
+    }
+
     /// Ends a request: whoever may reach only their own and was told that there is nothing has tried another's. What
     /// does not exist is noted alike, so that both take the same time.
     fn judged<T>(&mut self, result: Result<T, Problem>) -> Result<T, Problem> {
@@ -600,7 +607,6 @@ pub struct Db {
     shared: Arc<Shared>,
     pub clock: Clock,
     location: Location,
-    postgres: bool,
 }
 
 impl Db {
@@ -638,7 +644,7 @@ impl Db {
             .spawn(move || keep_writing(connection, &jobs, chain, &clock_of_writer, &location_of_writer))
             .map_err(|error| Problem::Internal(format!("no thread for the writer: {error}")))?;
         let places = Arc::new(Semaphore::new(connections as usize));
-        Ok(Db { pool, places, writer, shared, clock, location: location.clone(), postgres: location.is_postgres() })
+        Ok(Db { pool, places, writer, shared, clock, location: location.clone() })
     }
 
     /// The master keys that are in force.
@@ -670,7 +676,7 @@ impl Db {
                 if asked_standby && matches!(found, Err(Problem::Outrun | Problem::Busy(_))) {
                     // What the standby could not finish, as when it replays a clean-up, the primary can.
                     connection.source = Source::Primary;
-                    connection.entries.clear();
+                    connection.start_over();
                     found = connection.reading(&work);
                 }
                 let found = connection.judged(found);
@@ -687,7 +693,7 @@ impl Db {
         &self,
         work: impl Fn(&mut Connection) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        if !self.postgres {
+        if !self.location.is_postgres() {
             return self.queue(work).await;
         }
         let db = self.clone();
@@ -704,9 +710,7 @@ impl Db {
                     if !matches!(done, Err(Problem::Outrun)) || attempt == ATTEMPTS {
                         break done;
                     }
-                    connection.entries.clear();
-                    connection.attempt = None;
-                    connection.refusal = None;
+                    connection.start_over();
                     std::thread::sleep(pause(attempt));
                     attempt += 1;
                 };
@@ -765,7 +769,7 @@ impl Db {
     /// Has an embedded database bring its log into the file, where what was removed is overwritten, and empty the log. Until
     /// then both hold it. As far as readers let it.
     pub async fn settle(&self) -> Result<(), Problem> {
-        if self.postgres {
+        if self.location.is_postgres() {
             return Ok(());
         }
         let location = self.location.clone();

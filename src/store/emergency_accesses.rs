@@ -13,7 +13,7 @@ use super::{
     permit::{Permit, asks_for_emergency, concerns_emergency},
     schema::{emergency_accesses, groups, members, organizations, standings},
     sealing::{Keys, Place},
-    standings::{is_suspended, lasts_beyond, lock_organization},
+    standings::{holds_at, lasts_beyond, lock_organization},
 };
 use crate::{
     policy::{Kind, Reach, Standing, act, area},
@@ -151,6 +151,26 @@ impl OnEmergencyAccess for act::ReadEmergencyAccesses {}
 impl OnEmergencyAccess for act::EndEmergencyAccess {}
 impl OnEmergencyAccess for act::ReviewEmergencyAccess {}
 
+/// It still opens something, beside its group: its time is not over and nobody ended it, the group is not closed, and its
+/// holder is a clinician of the organization and not suspended.
+#[auto_type]
+pub(super) fn is_open_at(at: Moment) -> _ {
+    let therapist: Standing = Standing::Therapist;
+    let co_therapist: Standing = Standing::CoTherapist;
+    let closed: Stage = Stage::Closed;
+    let holds: holds_at = holds_at(at);
+    let clinical = standings::table
+        .filter(standings::account_id.eq(emergency_accesses::account_id))
+        .filter(standings::organization_id.eq(emergency_accesses::organization_id))
+        .filter(standings::standing.eq(therapist).or(standings::standing.eq(co_therapist)))
+        .filter(holds);
+    emergency_accesses::until_at
+        .gt(at)
+        .and(emergency_accesses::ended_at.is_null())
+        .and(groups::state.ne(closed))
+        .and(exists(clinical))
+}
+
 /// The row in the version that was read.
 #[auto_type(no_type_alias)]
 fn unchanged(id: Id, version: i32) -> _ {
@@ -164,7 +184,6 @@ pub fn find_zone(
     permit: &Permit<act::OpenEmergencyAccess>,
     wanted: Opened,
 ) -> Result<Option<String>, Problem> {
-    asks_for_emergency(connection, permit, None);
     let zone: Option<String> = members::table
         .inner_join(groups::table.on(groups::id.eq(members::group_id)))
         .filter(members::id.eq(wanted.member))
@@ -176,9 +195,7 @@ pub fn find_zone(
         .select(groups::zone)
         .first(connection.with(permit))
         .optional()?;
-    if zone.is_some() {
-        asks_for_emergency(connection, permit, Some((wanted.group, wanted.member)));
-    }
+    asks_for_emergency(connection, permit, zone.is_some().then_some((wanted.group, wanted.member)));
     Ok(zone)
 }
 
@@ -189,9 +206,7 @@ pub fn has_reviewer(connection: &mut Connection, permit: &Permit<act::OpenEmerge
         .filter(standings::organization_id.eq(permit.organization()))
         .filter(standings::standing.eq(Standing::PrivacyOfficer))
         .filter(standings::account_id.ne(permit.account()))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()))
+        .filter(holds_at(now))
         .select(standings::id)
         .first(connection.with(permit))
         .optional()?;
@@ -442,21 +457,11 @@ pub fn list_own_running(
 ) -> Result<Vec<OwnRunning>, Problem> {
     type Found = (Id, String, Id, String, Id, Moment, Moment);
     let now = connection.now;
-    let clinical = standings::table
-        .filter(standings::account_id.eq(emergency_accesses::account_id))
-        .filter(standings::organization_id.eq(emergency_accesses::organization_id))
-        .filter(standings::standing.eq_any([Standing::Therapist, Standing::CoTherapist]))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()));
     let rows: Vec<Found> = emergency_accesses::table
         .inner_join(groups::table.on(groups::id.eq(emergency_accesses::group_id)))
         .inner_join(organizations::table.on(organizations::id.eq(emergency_accesses::organization_id)))
         .filter(emergency_accesses::account_id.eq(permit.account()))
-        .filter(emergency_accesses::until_at.gt(now))
-        .filter(emergency_accesses::ended_at.is_null())
-        .filter(groups::state.ne(Stage::Closed))
-        .filter(exists(clinical))
+        .filter(is_open_at(now))
         .order(emergency_accesses::id)
         .select((
             organizations::id,
@@ -493,9 +498,7 @@ pub fn list_unreviewed(
     let offices: BTreeSet<Id> = standings::table
         .filter(standings::account_id.eq(permit.account()))
         .filter(standings::standing.eq(Standing::PrivacyOfficer))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()))
+        .filter(holds_at(now))
         .select(standings::organization_id)
         .load::<Id>(connection.with(permit))?
         .into_iter()

@@ -10,7 +10,23 @@ use super::{
     schema::idempotent_answers::{self, dsl},
     sealing::Place,
 };
-use crate::{identity::hash_of, policy::Act, problem::Problem, values::Id};
+use crate::{
+    identity::hash_of,
+    policy::Act,
+    problem::Problem,
+    values::{Id, Moment},
+};
+
+#[derive(Insertable)]
+#[diesel(table_name = idempotent_answers)]
+struct Row<'a> {
+    caller_id: Id,
+    key: &'a str,
+    request_hash: &'a [u8],
+    answer: Sealed,
+    created_at: Moment,
+    scope_id: Id,
+}
 
 const ANSWER: &str = "idempotent_answers.answer";
 
@@ -27,15 +43,15 @@ pub fn begin<A: Act>(
 ) -> Result<Option<String>, Problem> {
     let caller = permit.account();
     let (mark, now) = (mark(connection, caller, digest), connection.now);
-    let taken = (
-        dsl::caller_id.eq(caller),
-        dsl::key.eq(key),
-        dsl::request_hash.eq(&mark),
-        dsl::answer.eq(Sealed(Vec::new())),
-        dsl::created_at.eq(now),
-        dsl::scope_id.eq(permit.scope_id()),
-    );
-    if insert_unless_there!(connection.with(permit), idempotent_answers::table, taken)? == 1 {
+    let row = Row {
+        caller_id: caller,
+        key,
+        request_hash: &mark,
+        answer: Sealed(Vec::new()),
+        created_at: now,
+        scope_id: permit.scope_id(),
+    };
+    if insert_unless_there!(connection.with(permit), idempotent_answers::table, &row)? == 1 {
         return Ok(None);
     }
     let (first, answer): (Vec<u8>, Sealed) = dsl::idempotent_answers
@@ -60,22 +76,20 @@ pub fn keep<A: Act>(
     answer: &str,
 ) -> Result<(), Problem> {
     let caller = permit.account();
-    let (mark, now) = (mark(connection, caller, digest), connection.now);
     let answer = connection.keys([caller])?.of(caller)?.seal(Place(ANSWER, place_of(key)), answer);
     let kept = diesel::update(dsl::idempotent_answers.find((caller, key)))
         .set(dsl::answer.eq(&answer))
         .execute(connection.with(permit))?;
     if kept == 0 {
-        diesel::insert_into(idempotent_answers::table)
-            .values((
-                dsl::caller_id.eq(caller),
-                dsl::key.eq(key),
-                dsl::request_hash.eq(mark),
-                dsl::answer.eq(answer),
-                dsl::created_at.eq(now),
-                dsl::scope_id.eq(permit.scope_id()),
-            ))
-            .execute(connection.with(permit))?;
+        let row = Row {
+            caller_id: caller,
+            key,
+            request_hash: &mark(connection, caller, digest),
+            answer,
+            created_at: connection.now,
+            scope_id: permit.scope_id(),
+        };
+        diesel::insert_into(idempotent_answers::table).values(&row).execute(connection.with(permit))?;
     }
     Ok(())
 }

@@ -9,9 +9,9 @@ use super::{
 };
 use crate::{
     identity::Caller,
-    policy::{Act, Action, Kind, Reach, Standing, area, decide},
+    policy::{Act, Action, Kind, Reach, Standing, act::OpenEmergencyAccess, area, decide},
     problem::Problem,
-    values::Id,
+    values::{Id, Moment},
 };
 
 /// The right to do `A` once, here, within a reach. Store functions read their scope from it, never from a
@@ -283,18 +283,8 @@ pub fn authorize_in_organization<A: area::Organization>(
 ) -> Result<Permit<A>, Problem> {
     let facts = standing::in_organization(connection, caller, organization)?;
     let log = |connection: &mut Connection, standing, allowed| {
-        connection.entries.push(Entry {
-            at: connection.now,
-            account_id: caller.account,
-            action: A::ACTION,
-            allowed,
-            standing,
-            organization_id: Some(organization),
-            group_id: None,
-            member_id: None,
-            record_id: None,
-            emergency_id: None,
-        });
+        let entry = entry_in_organization::<A>(connection.now, caller.account, organization, standing, allowed);
+        connection.entries.push(entry);
     };
     if facts.standings.is_empty() {
         log(connection, None, false);
@@ -414,6 +404,27 @@ pub(super) fn concerns<A: Act>(
     }
 }
 
+fn entry_in_organization<A: Act>(
+    at: Moment,
+    account: Id,
+    organization: Id,
+    standing: Option<Standing>,
+    allowed: bool,
+) -> Entry {
+    Entry {
+        at,
+        account_id: account,
+        action: A::ACTION,
+        allowed,
+        standing,
+        organization_id: Some(organization),
+        group_id: None,
+        member_id: None,
+        record_id: None,
+        emergency_id: None,
+    }
+}
+
 /// Says in the access log which emergency access an act of the organization was about: the member whose record it opens
 /// finds the entry in their own log.
 pub(super) fn concerns_emergency<A: area::Organization>(
@@ -435,20 +446,14 @@ pub(super) fn concerns_emergency<A: area::Organization>(
 /// known to be one of the organization.
 pub(super) fn asks_for_emergency(
     connection: &mut Connection,
-    permit: &Permit<crate::policy::act::OpenEmergencyAccess>,
+    permit: &Permit<OpenEmergencyAccess>,
     about: Option<(Id, Id)>,
 ) {
+    let (account, organization) = (permit.account, permit.organization);
     connection.refusal = Some(Entry {
-        at: connection.now,
-        account_id: permit.account,
-        action: crate::policy::act::OpenEmergencyAccess::ACTION,
-        allowed: false,
-        standing: permit.standing,
-        organization_id: Some(permit.organization),
         group_id: about.map(|(group, _)| group),
         member_id: about.map(|(_, member)| member),
-        record_id: None,
-        emergency_id: None,
+        ..entry_in_organization::<OpenEmergencyAccess>(connection.now, account, organization, permit.standing, false)
     });
 }
 

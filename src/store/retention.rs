@@ -15,9 +15,9 @@ use super::{
     schema::{
         amendment_requests, amendment_steps, attendance_versions, attendances, breach_reports, disclosures,
         emergency_accesses, goal_rating_versions, goal_ratings, goal_wordings, goals, groups, homework,
-        homework_report_versions, homework_reports, invitations, measure_versions, measures, members, organizations,
-        progress_entries, progress_entry_addenda, pseudonym_attendances, retention_holds, retention_rule_sets,
-        retention_rules, retention_runs, retention_targets, reviews, risk_steps, risks, sessions, signatures,
+        homework_report_versions, homework_reports, invitations, measure_versions, measures, members, progress_entries,
+        progress_entry_addenda, pseudonym_attendances, retention_holds, retention_rule_sets, retention_rules,
+        retention_runs, retention_targets, reviews, risk_steps, risks, sessions, signatures,
     },
     sealing::Place,
 };
@@ -459,14 +459,6 @@ pub fn insert_run(
         .collect();
     insert_many!(connection.with(permit), retention_targets::table, &rows)?;
     Ok(id)
-}
-
-/// Those who begin or continue a run wait for each other.
-pub fn lock(connection: &mut Connection, permit: &Permit<act::RunRetention>) -> Result<(), Problem> {
-    diesel::update(organizations::table.find(permit.organization()))
-        .set(organizations::version.eq(organizations::version))
-        .execute(connection.with(permit))?;
-    Ok(())
 }
 
 pub fn find_run<A: LooksBack>(connection: &mut Connection, permit: &Permit<A>, id: Id) -> Result<Run, Problem> {

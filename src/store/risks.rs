@@ -14,7 +14,7 @@ use super::{
     permit::{Permit, concerns},
     schema::{measures, risk_covers, risk_steps, risks, standings},
     sealing::Place,
-    standings::{is_suspended, lasts_beyond},
+    standings::holds_at,
 };
 use crate::{
     policy::{Reach, Standing, act, area},
@@ -133,9 +133,7 @@ fn list_leads<A: area::Group>(connection: &mut Connection, permit: &Permit<A>) -
     let mut held: Vec<(Standing, Id)> = standings::table
         .filter(standings::group_id.eq(permit.group()))
         .filter(standings::standing.eq_any([Standing::Therapist, Standing::CoTherapist]))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()))
+        .filter(holds_at(now))
         .order(standings::id)
         .select((standings::standing, standings::account_id))
         .load(connection.with(permit))?;

@@ -275,20 +275,6 @@ pub fn list_items<A: area::Group>(
         .collect()
 }
 
-/// The ids of a session's agenda items, in order.
-pub fn list_item_ids<A: area::Group>(
-    connection: &mut Connection,
-    permit: &Permit<A>,
-    session: Id,
-) -> Result<Vec<Id>, Problem> {
-    Ok(agenda_items::table
-        .filter(agenda_items::session_id.eq(session))
-        .filter(agenda_items::group_id.eq(permit.group()))
-        .order(agenda_items::position)
-        .select(agenda_items::id)
-        .load(connection.with(permit))?)
-}
-
 /// Notes what was delivered of these items of a session: what is new is added, the rest corrected.
 pub fn update_deliveries(
     connection: &mut Connection,

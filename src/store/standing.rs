@@ -1,9 +1,10 @@
 //! The look-up that must come before a permit: is the sign-in live, and what is the caller here, at this moment.
 
-use diesel::prelude::*;
+use diesel::{dsl::auto_type, prelude::*};
 
 use super::{
     connection::{Connection, load},
+    emergency_accesses::is_open_at,
     schema::{
         emergency_accesses, groups, members, organizations, peer_settings, referrals, sessions, sign_ins, standings,
         suspensions,
@@ -14,7 +15,6 @@ use crate::{
     policy::{Kind, Standing},
     problem::Problem,
     rules::{
-        groups::State as Stage,
         members::State,
         sessions::State as Planned,
         terms::{LONGEST_AFTER_HOURS, LONGEST_BEFORE_HOURS, Phase, Term, Windows},
@@ -93,10 +93,7 @@ pub(super) fn in_group(
                     .and(suspensions::organization_id.nullable().eq(groups::organization_id.nullable()))
                     .and(suspensions::until_at.is_null())),
             )
-            .filter(sign_ins::id.eq(caller.sign_in))
-            .filter(sign_ins::account_id.eq(caller.account))
-            .filter(sign_ins::ended_at.is_null())
-            .filter(sign_ins::ends_at.gt(now))
+            .filter(is_live(caller.sign_in, caller.account, now))
             .select((
                 sign_ins::second_factor,
                 (groups::organization_id, groups::kind, groups::zone).nullable(),
@@ -242,6 +239,16 @@ fn is_facilitated(
     Ok(found.is_some())
 }
 
+/// The sign-in is the account's, and has not ended.
+#[auto_type]
+fn is_live(sign_in: Id, account: Id, at: Moment) -> _ {
+    sign_ins::id
+        .eq(sign_in)
+        .and(sign_ins::account_id.eq(account))
+        .and(sign_ins::ended_at.is_null())
+        .and(sign_ins::ends_at.gt(at))
+}
+
 /// An emergency access that runs.
 pub(super) struct Emergency {
     pub id: Id,
@@ -254,26 +261,12 @@ pub(super) struct Emergency {
 /// the membership is there.
 pub(super) fn emergency(connection: &mut Connection, caller: &Caller, group: Id) -> Result<Option<Emergency>, Problem> {
     let now = connection.now;
-    let clinical = standings::table
-        .filter(standings::account_id.eq(emergency_accesses::account_id))
-        .filter(standings::organization_id.eq(emergency_accesses::organization_id))
-        .filter(standings::standing.eq_any([Standing::Therapist, Standing::CoTherapist]))
-        .filter(standings::from_at.le(now))
-        .filter(standings::until_at.is_null().or(standings::until_at.gt(now)));
-    let suspended = suspensions::table
-        .filter(suspensions::account_id.eq(emergency_accesses::account_id))
-        .filter(suspensions::organization_id.eq(emergency_accesses::organization_id))
-        .filter(suspensions::until_at.is_null());
     let found: Option<(Id, Id)> = emergency_accesses::table
         .inner_join(groups::table.on(groups::id.eq(emergency_accesses::group_id)))
         .filter(emergency_accesses::account_id.eq(caller.account))
         .filter(emergency_accesses::group_id.eq(group))
-        .filter(emergency_accesses::until_at.gt(now))
         .filter(emergency_accesses::from_at.le(now))
-        .filter(emergency_accesses::ended_at.is_null())
-        .filter(groups::state.ne(Stage::Closed))
-        .filter(diesel::dsl::exists(clinical))
-        .filter(diesel::dsl::not(diesel::dsl::exists(suspended)))
+        .filter(is_open_at(now))
         .select((emergency_accesses::id, emergency_accesses::member_id))
         .first(connection.before_any_permit())
         .optional()?;
@@ -311,10 +304,7 @@ pub(super) fn in_organization(
                 .and(suspensions::organization_id.eq(organization))
                 .and(suspensions::until_at.is_null())),
         )
-        .filter(sign_ins::id.eq(caller.sign_in))
-        .filter(sign_ins::account_id.eq(caller.account))
-        .filter(sign_ins::ended_at.is_null())
-        .filter(sign_ins::ends_at.gt(now))
+        .filter(is_live(caller.sign_in, caller.account, now))
         .select((
             sign_ins::second_factor,
             organizations::staff_second_factor.nullable(),
@@ -354,10 +344,7 @@ pub(super) fn is_signed_in(connection: &mut Connection, caller: &Caller) -> Resu
     let now = connection.now;
     connection.calls(caller.account);
     let live: Option<Id> = sign_ins::table
-        .filter(sign_ins::id.eq(caller.sign_in))
-        .filter(sign_ins::account_id.eq(caller.account))
-        .filter(sign_ins::ended_at.is_null())
-        .filter(sign_ins::ends_at.gt(now))
+        .filter(is_live(caller.sign_in, caller.account, now))
         .select(sign_ins::id)
         .first(connection.before_any_permit())
         .optional()?;

@@ -109,6 +109,13 @@ pub(super) fn lasts_beyond(at: Moment) -> _ {
         .or(standings::until_at.gt(at).and(standings::until_at.gt(standings::from_at.nullable())))
 }
 
+/// Begun and not ended at `at`, by somebody who is not suspended in the organization.
+#[auto_type]
+pub(super) fn holds_at(at: Moment) -> _ {
+    let lasts: lasts_beyond = lasts_beyond(at);
+    standings::from_at.le(at).and(lasts).and(not(is_suspended()))
+}
+
 /// The holder is suspended in the organization.
 #[auto_type]
 pub(super) fn is_suspended() -> _ {
@@ -131,9 +138,7 @@ pub fn list_own(
         .inner_join(organizations::table.on(organizations::id.eq(standings::organization_id)))
         .left_join(groups::table.on(groups::id.nullable().eq(standings::group_id)))
         .filter(standings::account_id.eq(permit.account()))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()))
+        .filter(holds_at(now))
         .order((standings::organization_id, standings::id))
         .select((
             standings::standing,
@@ -189,7 +194,7 @@ pub fn end_office(connection: &mut Connection, permit: &Permit<act::EndOffice>, 
 
 /// Lets nobody else end an office or suspend somebody here until this transaction is over: whoever counts
 /// administrators has counted right until the commit. An update without a change is the lock that both databases have.
-pub(super) fn lock_organization<A: area::Organization>(
+pub fn lock_organization<A: area::Organization>(
     connection: &mut Connection,
     permit: &Permit<A>,
 ) -> Result<(), Problem> {
@@ -208,9 +213,7 @@ pub(super) fn list_administrators<A: area::Organization>(
     Ok(standings::table
         .filter(standings::organization_id.eq(permit.organization()))
         .filter(standings::standing.eq(Standing::Administrator))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()))
+        .filter(holds_at(now))
         .select(Office::as_select())
         .load(connection.with(permit))?)
 }
@@ -432,9 +435,7 @@ pub fn check_can_go(connection: &mut Connection, permit: &Permit<act::CloseAccou
                     .filter(standings::organization_id.eq(organization))
                     .filter(standings::standing.eq(standing))
                     .filter(standings::account_id.ne(permit.account()))
-                    .filter(standings::from_at.le(now))
-                    .filter(lasts_beyond(now))
-                    .filter(not(is_suspended()))
+                    .filter(holds_at(now))
                     .count()
                     .get_result(connection.with(permit))?;
                 if others == 0 {
@@ -589,9 +590,7 @@ pub fn live_leads<A: area::Group>(connection: &mut Connection, permit: &Permit<A
     Ok(standings::table
         .filter(standings::group_id.eq(permit.group()))
         .filter(standings::standing.eq_any(leading()))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()))
+        .filter(holds_at(now))
         .select(standings::account_id)
         .distinct()
         .order(standings::account_id)
@@ -607,9 +606,7 @@ pub fn has_privacy_officer(connection: &mut Connection, permit: &Permit<act::Ope
                 .eq_any(groups::table.filter(groups::id.eq(permit.group())).select(groups::organization_id)),
         )
         .filter(standings::standing.eq(Standing::PrivacyOfficer))
-        .filter(standings::from_at.le(now))
-        .filter(lasts_beyond(now))
-        .filter(not(is_suspended()))
+        .filter(holds_at(now))
         .select(standings::id)
         .first(connection.with(permit))
         .optional()?;

@@ -367,7 +367,7 @@ fn hex(text: &str) -> Vec<u8> {
     HEXLOWER_PERMISSIVE.decode(text.as_bytes()).expect("hex")
 }
 
-fn open(key: &RandomizedNonceKey, bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+pub fn open(key: &RandomizedNonceKey, bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
     let (nonce, rest) = sealed.split_at_checked(12)?;
     let mut bytes = rest.to_vec();
     let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
@@ -376,16 +376,21 @@ fn open(key: &RandomizedNonceKey, bound: &[u8], sealed: &[u8]) -> Option<Vec<u8>
     Some(bytes)
 }
 
+/// The key under which the master key of the tests wraps data keys.
+pub fn wrapping_key() -> RandomizedNonceKey {
+    let master = BASE64.decode(MASTER.split_once(':').expect("a name").1.as_bytes()).expect("base64");
+    let mut wrapping = [0; 32];
+    hkdf::Salt::new(hkdf::HKDF_SHA256, b"circlekeeper")
+        .extract(&master)
+        .expand(&[b"wrapping"], hkdf::HKDF_SHA256)
+        .and_then(|material| material.fill(&mut wrapping))
+        .expect("a key");
+    RandomizedNonceKey::new(&AES_256_GCM, &wrapping).expect("a key")
+}
+
 impl Opener {
     fn of(location: &Location) -> Opener {
-        let master = BASE64.decode(MASTER.split_once(':').expect("a name").1.as_bytes()).expect("base64");
-        let mut wrapping = [0; 32];
-        hkdf::Salt::new(hkdf::HKDF_SHA256, b"circlekeeper")
-            .extract(&master)
-            .expand(&[b"wrapping"], hkdf::HKDF_SHA256)
-            .and_then(|material| material.fill(&mut wrapping))
-            .expect("a key");
-        let wrapping = RandomizedNonceKey::new(&AES_256_GCM, &wrapping).expect("a key");
+        let wrapping = wrapping_key();
         let (id, bytes) = (as_id(location, "owner_id"), as_bytes(location, "wrapped"));
         let rows = found(location, &format!("SELECT {id} || ' ' || {bytes} AS line FROM data_keys"));
         let keys = rows.iter().map(|row| {

@@ -30,6 +30,7 @@ use crate::{
     command_line::program,
     contract::{Stage, version},
     harness::{Answer, MASTER, PASSWORD, Person, Server, fresh_database},
+    identity::claims_of,
     operations::operations,
     scene::{Records, Scene},
     world::World,
@@ -50,10 +51,7 @@ fn no_header_of_a_token_chooses_how_it_is_judged() {
     let person = server.account("Forged");
     let (kid, secret) = server.db.token_secrets().remove(0);
     let now = server.db.clock.now().seconds();
-    let claims = json!({
-        "iss": "circlekeeper", "aud": "circlekeeper-api", "sub": person.id, "sid": person.caller.sign_in,
-        "iat": now, "exp": now + 600
-    });
+    let claims = claims_of(&server, &person);
     let asked = |token: &str| server.request("GET", "/v1/account").token(token).send();
     let head = |rest: &str| format!("{{\"typ\":\"JWT\",{rest}}}");
     let good_head = head(&format!("\"alg\":\"HS256\",\"kid\":\"{kid}\""));

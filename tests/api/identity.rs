@@ -443,16 +443,22 @@ fn a_suspension_ends_tokens_and_takes_the_standings_of_one_organization() {
     server.get(&back, &world.led.path("")).expect(200);
 }
 
+/// What an access token of this sign-in says at this moment.
+pub fn claims_of(server: &Server, person: &Person) -> Value {
+    let now = server.db.clock.now().seconds();
+    json!({
+        "iss": "circlekeeper", "aud": "circlekeeper-api", "sub": person.id, "sid": person.caller.sign_in,
+        "iat": now, "exp": now + 600
+    })
+}
+
 #[test]
 fn a_forged_token_is_nobody() {
     let server = Server::start();
     let person = server.account("Forged");
     let (kid, secret) = server.db.token_secrets().remove(0);
     let now = server.db.clock.now().seconds();
-    let claims = json!({
-        "iss": "circlekeeper", "aud": "circlekeeper-api", "sub": person.id, "sid": person.caller.sign_in,
-        "iat": now, "exp": now + 600
-    });
+    let claims = claims_of(&server, &person);
     let token = |algorithm: Algorithm, kid: &str, secret: &[u8], change: &dyn Fn(&mut Value)| {
         let mut claims = claims.clone();
         change(&mut claims);

@@ -2,23 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use aws_lc_rs::{
-    aead::{AES_256_GCM, Aad, Nonce, RandomizedNonceKey},
-    hkdf,
-};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use circlekeeper::{
     policy::act,
     store::{connection::Location, leaving, permit::authorize},
     values::{Id, Moment},
 };
-use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
+use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
 use diesel::{Connection as _, QueryableByName, RunQueryDsl, sql_query, sql_types::Text};
 use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 
 use crate::{
     access_log::{literal, tamper},
-    harness::{Answer, MASTER, PASSWORD, Person, Server},
+    at_rest,
+    harness::{Answer, PASSWORD, Person, Server},
     scene::{Scene, plan_at, text},
     world::{self, Group, Member, World},
 };
@@ -55,18 +53,8 @@ fn sealed(server: &Server, owner: &str, place: &str, row: &str, text: &str) -> S
     let hex = if location.is_postgres() { "encode(wrapped, 'hex')" } else { "hex(wrapped)" };
     let sql = format!("SELECT {hex} AS line FROM \"data_keys\" WHERE owner_id = {}", literal(location, owner));
     let wrapped = HEXLOWER_PERMISSIVE.decode(found(location, &sql)[0].as_bytes()).expect("hex");
-    let master = BASE64.decode(MASTER.split_once(':').expect("a name").1.as_bytes()).expect("base64");
-    let mut wrapping = [0; 32];
-    hkdf::Salt::new(hkdf::HKDF_SHA256, b"circlekeeper")
-        .extract(&master)
-        .expand(&[b"wrapping"], hkdf::HKDF_SHA256)
-        .and_then(|material| material.fill(&mut wrapping))
-        .expect("a key");
-    let (nonce, rest) = wrapped[1 + wrapped[0] as usize..].split_at(12);
-    let mut key = rest.to_vec();
-    let nonce = Nonce::try_assume_unique_for_key(nonce).expect("a nonce");
-    let wrapping = RandomizedNonceKey::new(&AES_256_GCM, &wrapping).expect("a key");
-    let key = wrapping.open_in_place(nonce, Aad::from(raw(owner)), &mut key).expect("the key opens").to_vec();
+    let key = at_rest::open(&at_rest::wrapping_key(), &raw(owner), &wrapped[1 + wrapped[0] as usize..]);
+    let key = key.expect("the key opens");
     let mut tagged = text.as_bytes().to_vec();
     let bound = [place.as_bytes(), &raw(row), &raw(owner)].concat();
     let key = RandomizedNonceKey::new(&AES_256_GCM, &key).expect("a key");

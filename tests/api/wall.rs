@@ -54,6 +54,11 @@ fn say(connection: &mut PgConnection, what: &str, value: &str) {
         .expect("the scope is told");
 }
 
+/// As the owner of the tables, and as the role that the server has; none where the database is not PostgreSQL.
+fn both(server: &Server) -> Option<(PgConnection, PgConnection)> {
+    is_postgres(server).then(|| (connect(&server.location), connect(&as_application(&server.location))))
+}
+
 fn is_postgres(server: &Server) -> bool {
     server.location.is_postgres()
 }
@@ -62,11 +67,7 @@ fn is_postgres(server: &Server) -> bool {
 fn without_a_scope_the_servers_role_sees_no_row_and_changes_none() {
     let scene = Scene::new();
     let server = &scene.world.server;
-    if !is_postgres(server) {
-        return;
-    }
-    let mut owner = connect(&server.location);
-    let mut app = connect(&as_application(&server.location));
+    let Some((mut owner, mut app)) = both(server) else { return };
     let tables = walled(&mut owner);
     assert!(tables.len() > 40, "{tables:?}");
     let mut filled = 0;
@@ -108,11 +109,7 @@ fn the_program_serves_as_a_role_that_owns_nothing() {
 fn a_scope_shows_its_group_and_no_other() {
     let scene = Scene::new();
     let server = &scene.world.server;
-    if !is_postgres(server) {
-        return;
-    }
-    let mut owner = connect(&server.location);
-    let mut app = connect(&as_application(&server.location));
+    let Some((mut owner, mut app)) = both(server) else { return };
     let tables = walled(&mut owner);
     let of = |connection: &mut PgConnection, group: &Group, table: &str, is: &str| {
         count(connection, &format!("SELECT count(*) AS rows FROM {table} WHERE group_id {is} '{}'", group.id))
