@@ -523,15 +523,20 @@ fn came(connection: &mut Connection, permit: &Report, page: &[Id], before: Momen
     let leads = standings::table
         .filter(standings::account_id.eq(attendances::recorded_by))
         .filter(standings::group_id.eq(attendances::group_id.nullable()));
-    let rows: Vec<Id> = attendances::table
+    // A look-up for each member that ends with the first: of a join over them all PostgreSQL makes a pass through whole tables.
+    let first = attendances::table
         .inner_join(sessions::table.on(sessions::id.eq(attendances::session_id)))
-        .filter(attendances::member_id.eq_any(page))
+        .filter(attendances::member_id.eq(members::id))
         .filter(attendances::status.eq_any(there))
         .filter(attendances::recorded_at.lt(before))
         .filter(sessions::state.eq(SessionState::Held))
         .filter(exists(leads))
-        .select(attendances::member_id)
-        .distinct()
+        .select(attendances::id)
+        .single_value();
+    let rows: Vec<Id> = members::table
+        .filter(members::id.eq_any(page))
+        .filter(first.is_not_null())
+        .select(members::id)
         .load(connection.with(permit))?;
     Ok(rows.into_iter().collect())
 }
