@@ -1,4 +1,4 @@
-//! Circlekeeper: one confidential record for therapist-led and peer-led groups.
+//! Circlekeeper: one record for therapist-led and peer-led groups.
 //!
 //! # The walk of a request
 //! `extract → authorize → rule → store → respond`. Folders stand in the order in which a request walks through them;

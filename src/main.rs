@@ -9,7 +9,7 @@ use std::{
 use circlekeeper::{
     config::{ServerConfig, StoreConfig, add_master},
     demo,
-    identity::Passwords,
+    identity::hash_password,
     routes, server,
     store::{
         access_log::{self, Verdict},
@@ -38,7 +38,7 @@ To change the master key while servers run (docs/keys.md has the whole of it):
   5. take the older line away           and keep it offline, as long as copies are kept that were made before step 3
                                         and whose key files prune-keys has not brought up to date";
 
-/// One confidential record for therapist-led and peer-led groups.
+/// One record for therapist-led and peer-led groups, with a hard wall between them.
 #[derive(Parser)]
 #[command(name = "circlekeeper", version, after_help = ENVIRONMENT)]
 struct Cli {
@@ -360,11 +360,9 @@ fn reset_password(sign_in_name: &str, store: &StoreConfig) -> Outcome {
     let db = open(store)?;
     let key = db.installation().index("sign-in", &routes::tokens::folded(sign_in_name));
     let password = invitations::new_code();
+    let hash = hash_password(&password.clone().into()).map_err(inside)?;
     let found = actix_web::rt::System::new()
-        .block_on(async {
-            let hash = Passwords::new(1).hash(password.clone().into()).await?;
-            db.write(move |connection| accounts::reset_password(connection, &key, &hash)).await
-        })
+        .block_on(db.write(move |connection| accounts::reset_password(connection, &key, &hash)))
         .map_err(inside)?;
     if !found {
         return Err("nobody signs in with this name".into());

@@ -256,7 +256,7 @@ impl Api {
             .build();
         let mut info = Info::new("Circlekeeper", env!("CARGO_PKG_VERSION"));
         info.description = Some(
-            "One confidential record for therapist-led and peer-led groups. Sign in at `POST /v1/tokens`; send the \
+            "One record for therapist-led and peer-led groups. Sign in at `POST /v1/tokens`; send the \
              access token as a bearer token. Each operation names its action (`x-action`): `docs/policy.md` says who \
              may do it. What you may not know of answers 404, exactly as what does not exist."
                 .into(),
