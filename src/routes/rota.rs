@@ -19,7 +19,8 @@ use crate::{
         self,
         members::State as MemberState,
         rota::{
-            OfferState, Service, Slot, check_absences, check_hand_over, check_open, check_to_come, month_of, propose,
+            OfferState, Service, Slot, check_absences, check_hand_over, check_open, check_reaches_nobody,
+            check_to_come, month_of, propose,
         },
         sessions::check_plannable,
         terms::start_of_day,
@@ -641,6 +642,7 @@ async fn write_hand_over(
             }
         }
         let text = command.body()?.text.into_string();
+        check_reaches_nobody(&text)?;
         let names = rota::list_names(connection, &permit)?;
         let who = caller.account.to_string();
         guesses.begin(Try::HandOver, &who)?;

@@ -181,6 +181,32 @@ pub fn check_hand_over<'a>(text: &str, names: impl IntoIterator<Item = &'a str>)
     Ok(())
 }
 
+/// Digits in a row from which on they are taken for a telephone number: a date has eight, a door fewer.
+const SHORTEST_NUMBER: usize = 9;
+
+/// A hand-over note says how to reach nobody: it holds no e-mail address and no telephone number, however it is spaced.
+pub fn check_reaches_nobody(text: &str) -> Result<(), Refusal> {
+    let text: String = text.nfkc().collect();
+    let is_address = |word: &str| {
+        let parts = word.split_once('@');
+        parts.is_some_and(|(name, place)| name.ends_with(char::is_alphanumeric) && place.contains('.'))
+    };
+    // A time ends the row: a day is often said right before one.
+    let is_time =
+        |word: &str| word.contains(':') && word.chars().all(|letter| letter.is_numeric() || ":,;.–-".contains(letter));
+    let rows = text.split_whitespace().map(|word| if is_time(word) { ";" } else { word }).collect::<Vec<_>>().join(" ");
+    let is_between = |letter: char| letter.is_whitespace() || "+-–./()".contains(letter);
+    let rows = rows.split(|letter: char| !letter.is_numeric() && !is_between(letter));
+    let longest = rows.map(|row| row.chars().filter(|letter| letter.is_numeric()).count()).max();
+    if text.split_whitespace().any(is_address) || longest >= Some(SHORTEST_NUMBER) {
+        return Err(Refusal::field(
+            "/text",
+            "says how to reach somebody: write of keys, room and material, and of nobody",
+        ));
+    }
+    Ok(())
+}
+
 fn whole_words(text: &str) -> Vec<String> {
     let text: String = text.nfkc().flat_map(char::to_lowercase).nfc().collect();
     text.split(|letter: char| !letter.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_owned).collect()

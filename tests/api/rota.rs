@@ -622,6 +622,25 @@ fn a_name_is_found_as_a_whole_however_it_is_written() {
 }
 
 #[test]
+fn a_note_that_says_how_to_reach_somebody_is_refused() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let session = plan(server, peer, 0);
+    for text in [
+        "She cried last week; ring her on 312-555-0188.",
+        "Ring (0)20 7946 0018 for the key.",
+        "＋49 30 901820 has the key",
+        "The key is with maria.k@example.org",
+    ] {
+        let refused = leave_note(server, &peer.lead, peer, &session, text).expect(422);
+        assert_eq!(refused["errors"][0]["pointer"], "/text", "{refused}");
+        server.get(&peer.lead, &peer.path(&format!("/sessions/{session}/hand-over"))).expect(404);
+    }
+    let fine = "The room is free on 2026-12-24 18:00–21:30, 24.12.2026 21:30 at the latest; door code 4711 @ the side entrance, locker 12 / 305.";
+    leave_note(server, &peer.lead, peer, &session, fine).expect(200);
+}
+
+#[test]
 fn the_next_facilitator_finds_the_note_and_nobody_finds_one_of_a_later_session() {
     let world = World::new();
     let (server, peer) = (&world.server, &world.peer);
