@@ -12,7 +12,6 @@ use circlekeeper::{
 use serde_json::{Value, json};
 
 use crate::{
-    access_log::{literal, tamper},
     harness::{Answer, Person, Server},
     scene::{Peers, Records, text},
     world::{self, Group, Member, World, member},
@@ -25,18 +24,14 @@ pub fn add_records(peers: &Peers, records: &mut Records) {
     // Of one alone, reports would go past them.
     world::lead(server, &world.administrator, world.organization, &peer.id, "steward", "Stella Steward");
     let term = term_of(server, peer, steward);
-    let reporter = member(server, &peer.lead, &peer.id, "Vera Voter");
-    // Since yesterday.
-    let vera = literal(&server.location, &reporter.id);
-    let earlier =
-        format!("UPDATE membership_intervals SET recorded_at = recorded_at - 86400000 WHERE member_id = {vera}");
-    tamper(&server.location, &earlier);
-    let about_steward = report(server, &reporter.person, peer, &json!({"term": term}), "The steward told it.");
+    let reporter = &peers.members[5].0;
+    let about_steward = report(server, reporter, peer, &json!({"term": term}), "The steward told it.");
     let two_hats = &peers.members[4].0;
     records.add_shared("breach_report", &about_steward, &[peer.lead.id, peer.co_lead.id, two_hats.id]);
     // Whoever is the subject of one may vote in the others.
     for (subject, id) in peers.members.iter().filter(|(person, _)| person.id != peer.former_member.person.id) {
-        let about = report(server, &reporter.person, peer, &json!({"member": id}), "It was told outside.");
+        let by = if subject.id == reporter.id { &peer.member.person } else { reporter };
+        let about = report(server, by, peer, &json!({"member": id}), "It was told outside.");
         records.add("breach_report", &about, None, Some(steward.id));
         let decision = open_vote(world, steward, &about, &["no_consequence", "note"]);
         let others: Vec<Id> =
@@ -44,7 +39,7 @@ pub fn add_records(peers: &Peers, records: &mut Records) {
         records.add_shared("decision", &decision, &others);
     }
     let unclear = json!({"name": "Nobody of that name"});
-    let unclear = report(server, &reporter.person, peer, &unclear, "A name that fits nobody.");
+    let unclear = report(server, reporter, peer, &unclear, "A name that fits nobody.");
     records.add("breach_report", &unclear, None, Some(world.privacy_officer.id));
 }
 

@@ -31,6 +31,8 @@ pub struct Scene {
     pub therapist_and_member: Person,
     /// Facilitator and member of the peer-led group.
     pub two_hats: Person,
+    /// Member of the peer-led group who reported breaches of its other members.
+    pub reporter: Person,
     /// Facilitators of one session each: of the first of the scene, of one last month, of one next week.
     pub session_facilitators: [Person; 3],
     pub suspended_therapist: Person,
@@ -89,7 +91,7 @@ pub struct Caller {
 pub struct Peers<'a> {
     pub world: &'a World,
     /// Active members with their ids, in the order of `people` in [`Scene::fill_peer`]: the group's first and second
-    /// member, one who will have left, one who is a therapist elsewhere, one who facilitates too.
+    /// member, one who will have left, one who is a therapist elsewhere, one who facilitates too, the reporter.
     pub members: Vec<(Person, String)>,
     /// A session that was held today; it is the first of the records.
     pub session: String,
@@ -188,6 +190,8 @@ impl Scene {
         let invited = server.post(&world.peer.lead, &world.peer.path("/terms"), &json!({"standing": "facilitator"}));
         world::accept(server, &two_hats, invited.expect(201)["code"].as_str().expect("a code"));
         join(server, &world.peer, &two_hats, "Tia");
+        let reporter = server.account("Vera Voter");
+        join(server, &world.peer, &reporter, "Vera");
         let suspended = |group: &Group, standing: &str, name: &str| {
             let person = world::lead(server, &world.administrator, world.organization, &group.id, standing, name);
             let path = format!("/v1/organizations/{}/people/{}/suspension", world.organization, person.id);
@@ -208,6 +212,7 @@ impl Scene {
             therapist_and_member: therapist_and_member.clone(),
             session_facilitators: std::array::from_fn(|_| two_hats.clone()),
             two_hats,
+            reporter,
             suspended_therapist,
             suspended_facilitator,
             clinician: therapist_and_member.clone(),
@@ -358,6 +363,7 @@ impl Scene {
             &peer.former_member.person,
             &self.therapist_and_member,
             &self.two_hats,
+            &self.reporter,
         ];
         let began = server.db.clock.now().plus_minutes(-90);
         let session = text(&plan_at(server, &peer.lead, &peer.id, began, 180)["id"]);
@@ -607,7 +613,12 @@ impl Scene {
                 cast.push(signed_in("facilitator of next week", of_next_week, Vec::new()));
             }
             cast.push(signed_in("member", &group.member.person, here(Standing::Member)));
-            cast.push(signed_in("second member", &group.second_member.person, here(Standing::Member)));
+            // Reported in a case that is open; so are the others, but for who reported them.
+            let second = name("second member", "subject of a report");
+            cast.push(signed_in(second, &group.second_member.person, here(Standing::Member)));
+            if !is_led {
+                cast.push(signed_in("reporter", &self.reporter, here(Standing::Member)));
+            }
             cast.push(signed_in("former member", &group.former_member.person, here(Standing::FormerMember)));
             cast.push(signed_in("member of another group", &world.other.member.person, Vec::new()));
         }
@@ -621,7 +632,8 @@ impl Scene {
             standings: Vec::new(),
             in_session: Vec::new(),
         };
-        cast.push(nobody("no token", None));
+        // Whoever drops in has no account.
+        cast.push(nobody(if place == Place::Peer { "drop-in, no token" } else { "no token" }, None));
         cast.push(nobody("expired token", Some(expired(&world.server, &group.lead))));
         cast.push(nobody("signed out", Some(signed_out(&world.server, &group.lead))));
         cast
