@@ -198,6 +198,10 @@ impl Builder {
             lead.sign_in(&mut self.client);
             leads.push(lead);
         }
+        if !is_led {
+            let invited = self.post(administrator, &format!("{group}/terms"), &json!({"standing": "steward"}));
+            self.join(&text(&invited["code"]));
+        }
         let opening = Request::post(format!("{group}/opening"), &json!({}));
         self.client.change(&administrator.token, &group, opening).expect(200);
         let agreement = match is_led {

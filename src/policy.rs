@@ -353,7 +353,8 @@ pub fn decide(kind: Kind, standing: Standing, action: Action) -> Option<Reach> {
         ReadMembers           => both([ A, N,   A, A, A,   A, A, N, N,   O, O,   O ]),
         InviteMember          => both([ A, N,   A, A, N,   A, A, N, N,   N, N,   N ]),
         MoveMember            => both([ A, N,   A, A, N,   A, A, N, N,   O, N,   N ]),
-        TransferMember        => both([ A, N,   A, N, N,   N, N, N, N,   N, N,   N ]),
+        // From a peer-led group nobody sends another away: its members ask for a referral.
+        TransferMember => therapist_led([ A, N, A, N, N,   N, N, N, N,   N, N,   N ]),
         ReadAgreements        => both([ A, N,   A, A, A,   A, A, A, A,   A, A,   N ]),
         PublishAgreement      => both([ N, N,   A, N, N,   A, A, N, N,   N, N,   N ]),
         ReadSignatures        => both([ A, A,   A, A, A,   A, A, N, N,   O, O,   N ]),

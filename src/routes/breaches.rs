@@ -13,15 +13,20 @@ use crate::{
     identity::Caller,
     policy::{Kind, act, area},
     problem::Problem,
-    rules::breaches::{
-        AppealOutcome, Authority, Case, Choice, Closing, Consequence, Finding, Proposal, REVIEW_DAYS, State, Subject,
-        check_appeal, check_ballot, check_count, check_electorate, check_no_appeal_can_come, check_vote, is_too_small,
+    rules::{
+        breaches::{
+            AppealOutcome, Authority, Case, Choice, Closing, Consequence, Finding, Proposal, REVIEW_DAYS, State,
+            Subject, check_appeal, check_ballot, check_count, check_electorate, check_no_appeal_can_come, check_vote,
+            is_too_small,
+        },
+        sessions::State as SessionState,
     },
     store::{
-        breaches::{self, Content, KeptConsequence, NewDecision, OwnCase, OwnReport, Report},
+        breaches::{self, Content, Following, KeptConsequence, NewDecision, OwnCase, OwnReport, Report},
         connection::{Connection, Db},
         groups, leaving,
         permit::{Permit, authorize, authorize_own},
+        sessions::{self, Session},
     },
     values::{Day, Few, Id, Moment, Sentence, Text, Title, Whole},
     words,
@@ -76,6 +81,8 @@ pub struct BreachReport {
     pub id: Id,
     pub state: State,
     pub about: Named,
+    /// When a handler named the subject, where the report itself named nobody who was found.
+    pub named_at: Option<Moment>,
     pub text: String,
     pub happened_on: Option<Day>,
     pub received_on: Day,
@@ -127,6 +134,8 @@ pub struct OutsideReport {
 pub struct BreachConsequence {
     pub id: Id,
     pub consequence: Consequence,
+    /// The session that they were asked to leave: until it ends, its addresses are closed to them.
+    pub session: Option<Id>,
     pub from_at: Moment,
     /// When it ends by itself.
     pub until_at: Option<Moment>,
@@ -137,6 +146,18 @@ pub struct BreachConsequence {
     pub appealed_at: Option<Moment>,
     pub appeal_outcome: Option<AppealOutcome>,
     pub appeal_decided_at: Option<Moment>,
+}
+
+/// Whom a report is about: one of these.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NameSubject {
+    /// A member of the group.
+    pub member: Option<Id>,
+    /// A term of the group: whoever holds it, or held it.
+    pub term: Option<Id>,
+    /// The name of one person of the group, as it is used there.
+    pub name: Option<Title>,
 }
 
 /// What the subject is told that it is about. It is read by them, so it should not say who reported.
@@ -161,10 +182,14 @@ pub struct OpenDecision {
     pub closes_at: Moment,
     /// What every member reads.
     pub question: Text<1, 500>,
-    /// All that the group's policy knows when not said; `no_consequence` is always one of them.
+    /// All that the group's policy knows when not said, `asked_to_leave` where a session is named; `no_consequence` is
+    /// always one of them.
     pub options: Option<Few<Choice, 5>>,
     /// How long a pause would be, in days; needed when it is an option.
     pub pause_days: Option<Whole<1, 180>>,
+    /// The session that they would be asked to leave: needed when that is an option, refused otherwise. It begins after
+    /// the vote ends.
+    pub session: Option<Id>,
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -192,6 +217,8 @@ pub struct Decision {
     pub options: Vec<Choice>,
     /// How long a pause would be, in days.
     pub pause_days: Option<i32>,
+    /// Which session they would be asked to leave.
+    pub session: Option<Id>,
     pub opened_at: Moment,
     pub closes_at: Moment,
     /// Whether you can vote now.
@@ -225,7 +252,7 @@ pub struct DecideAppeal {
 
 words! {
     /// What followed a report, in general.
-    pub enum Following { Nothing = "nothing", Something = "something" }
+    pub enum Followed { Nothing = "nothing", Something = "something" }
 }
 
 /// The caller's own reports, and the cases about them that they were told of.
@@ -247,7 +274,7 @@ pub struct OwnBreachReport {
     pub state: State,
     pub has_finding: bool,
     /// What followed; null while that is open.
-    pub followed: Option<Following>,
+    pub followed: Option<Followed>,
 }
 
 /// A case, for whoever it is about.
@@ -279,7 +306,7 @@ pub fn register(api: &mut Api) {
         }))
         .creates::<ReceivedReport>()
         .makes_nothing()
-    .says("Goes to those in the group who are not in conflict, the stewards first, and to the organization's privacy officers where there are none. They never read who reported. Then, in this order: telling (the subject learns what it is about, at the group's step), finding, decision (a secret vote, where the group is large enough), closing. `GET /account/cases` shows its course to whoever reported, and to the subject once they are told. In a therapist-led group the privacy officers handle it, and note reports to somebody outside.");
+    .says("Goes to those in the group who are not in conflict, the stewards first, and to the organization's privacy officers where there are none. They never read who reported. Then, in this order: naming, where the report names nobody who was found, telling (the subject learns what it is about, at the group's step), finding, decision (a secret vote, where the group is large enough), closing. `GET /account/cases` shows its course to whoever reported, and to the subject once they are told. In a therapist-led group the privacy officers handle it, and note reports to somebody outside.");
     api.get::<act::ReadBreachReports, _, _>(
         "/groups/{group}/breach-reports",
         "List the reports that you handle",
@@ -292,6 +319,15 @@ pub fn register(api: &mut Api) {
         read_breach_report,
     )
     .gives::<BreachReport>();
+    api.post::<act::HandleBreachReport, _, _>(
+        "/groups/{group}/breach-reports/{breach_report}/naming",
+        "Name whom it is about",
+        name_subject,
+    )
+    .takes::<NameSubject>(json!({"name": "Finch"}))
+    .changes()
+    .makes_nothing()
+    .says("For a report that names nobody, or nobody who was found, until the subject is told. The report then goes to those who are not in conflict, as if it had come with that name: perhaps no longer to you.");
     api.post::<act::HandleBreachReport, _, _>(
         "/groups/{group}/breach-reports/{breach_report}/telling",
         "Tell the subject what it is about",
@@ -321,7 +357,7 @@ pub fn register(api: &mut Api) {
     .gives::<BreachReport>()
     .changes()
     .makes_nothing()
-    .says("Everybody who was an active member before the report can vote, other than the subject. The result is known at closing, and only when enough have voted; of options with the same number the milder one counts.");
+    .says("Everybody who was an active member before the report can vote, other than the subject. The result is known at closing, and only when enough have voted; of options with the same number the milder one counts. A pause and a removal also end the terms by which the subject leads the group, even those of its last steward: an administrator or a facilitator then invites another.");
     api.post::<act::HandleBreachReport, _, _>(
         "/groups/{group}/breach-reports/{breach_report}/closing",
         "Close the vote or the case",
@@ -372,6 +408,7 @@ fn shown_consequence(kept: KeptConsequence) -> BreachConsequence {
     BreachConsequence {
         id: kept.id,
         consequence: kept.consequence,
+        session: kept.session,
         from_at: kept.from_at,
         until_at: kept.until_at,
         review_on: kept.review_on,
@@ -389,6 +426,7 @@ fn shown_decision(kept: breaches::Decision, now: Moment) -> Decision {
         question: kept.question,
         options: kept.options,
         pause_days: kept.pause_days,
+        session: kept.session,
         opened_at: kept.opened_at,
         closes_at: kept.closes_at,
         may_vote: kept.is_voter && !kept.has_voted && lasts,
@@ -403,6 +441,7 @@ fn case<A: area::Group>(permit: &Permit<A>, report: &Report) -> Case {
         kind: permit.kind(),
         state: report.state,
         is_named: report.subject_account.is_some() || report.subject_member.is_some(),
+        is_named_by_handler: report.named_at.is_some(),
         finding: report.finding,
     }
 }
@@ -418,6 +457,7 @@ fn show<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, id: Id)
         id,
         state: report.state,
         about: Named { member: report.subject_member, name, named_as: report.content.named },
+        named_at: report.named_at,
         text: report.content.text,
         happened_on: report.content.happened_on,
         received_on: report.received_at.day_in(permit.zone()),
@@ -516,6 +556,38 @@ async fn read_breach_report(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>) 
     .await
 }
 
+async fn name_subject(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<NameSubject>) -> Answer {
+    let (group, id) = path.into_inner();
+    db.write(move |connection| {
+        let permit = authorize::<act::HandleBreachReport>(connection, &caller, group)?;
+        // Whoever is sent it leads the group still.
+        groups::lock(connection, &permit)?;
+        let report = breaches::find(connection, &permit, id)?;
+        command.expects(report.version)?;
+        let request = command.body()?;
+        case(&permit, &report).check_naming()?;
+        let (subject, pointer) = match request {
+            NameSubject { member: Some(member), term: None, name: None } => {
+                (breaches::find_subject_by_member(connection, &permit, member)?, "/member")
+            }
+            NameSubject { member: None, term: Some(term), name: None } => {
+                (breaches::find_subject_by_term(connection, &permit, term)?, "/term")
+            }
+            NameSubject { member: None, term: None, name: Some(name) } => {
+                (breaches::find_subject_by_name(connection, &permit, name.as_str())?, "/name")
+            }
+            _ => return Err(Problem::field("", "names not one of member, term and name")),
+        };
+        if subject == Subject::Unclear {
+            return Err(Problem::field(pointer, "is not one person of this group"));
+        }
+        breaches::update_subject(connection, &permit, &report, subject)?;
+        // Without the case: it may be somebody else's by now.
+        Reply::done()
+    })
+    .await
+}
+
 async fn tell_subject(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, command: Command<TellSubject>) -> Answer {
     let (group, id) = path.into_inner();
     db.write(move |connection| {
@@ -555,9 +627,14 @@ async fn open_decision(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, comma
         let request = command.body()?;
         case(&permit, &report).check_decision()?;
         let rules = report.rules.ok_or_else(|| Problem::Internal("a peer-led group has no rules".into()))?;
+        let session = match request.session {
+            Some(session) => Some(find_session(connection, &permit, session)?),
+            None => None,
+        };
         let proposal = Proposal {
             options: request.options.as_ref().map(|options| options.0.as_slice()),
             pause_days: request.pause_days.map(Whole::get),
+            session_starts_at: session.as_ref().map(|session| session.starts_at),
             closes_at: request.closes_at,
         };
         let options = check_vote(rules.breach_policy, &proposal, connection.now)?;
@@ -567,12 +644,29 @@ async fn open_decision(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, comma
             question: request.question.as_str(),
             options: &options,
             pause_days: proposal.pause_days,
+            session: session.map(|session| session.id),
             closes_at: proposal.closes_at,
         };
         breaches::insert_decision(connection, &permit, &report, &new, &voters, rules)?;
         show(connection, &permit, id)
     })
     .await
+}
+
+/// A session that somebody can still be asked to leave.
+fn find_session(
+    connection: &mut Connection,
+    permit: &Permit<act::HandleBreachReport>,
+    id: Id,
+) -> Result<Session, Problem> {
+    let session = match sessions::find(connection, permit, id) {
+        Err(Problem::NotFound) => return Err(Problem::field("/session", "is no session of this group")),
+        found => found?,
+    };
+    match session.state {
+        SessionState::Cancelled => Err(Problem::Conflict("The session is cancelled.".into())),
+        _ => Ok(session),
+    }
 }
 
 async fn close_breach_report(
@@ -651,8 +745,18 @@ fn count(
     let won = breaches::close_vote(connection, permit, &vote)?;
     let Some(consequence) = won.and_then(Choice::consequence) else { return Ok(State::Closed) };
     let ends = |days: i32| connection.now.plus_days(i64::from(days));
-    let until_at = vote.pause_days.filter(|_| consequence == Consequence::Pause).map(ends);
-    breaches::insert_consequence(connection, permit, report, consequence, until_at, review_on)?;
+    let following = match (consequence, vote.session) {
+        (Consequence::AskedToLeave, Some(session)) => {
+            let session = sessions::find(connection, permit, session)?;
+            let is_over = session.state == SessionState::Cancelled;
+            let ends_at = session.starts_at.plus_minutes(i64::from(session.minutes));
+            let until_at = if is_over { connection.now } else { ends_at.max(connection.now) };
+            Following { consequence, until_at: Some(until_at), session: Some(session.id) }
+        }
+        (Consequence::Pause, _) => Following { consequence, until_at: vote.pause_days.map(ends), session: None },
+        _ => Following { consequence, until_at: None, session: None },
+    };
+    breaches::insert_consequence(connection, permit, report, &following, review_on)?;
     Ok(State::Decided)
 }
 
@@ -776,7 +880,7 @@ fn shown_own_report(kept: OwnReport) -> OwnBreachReport {
         received_on: kept.received_at.day_in(&kept.zone),
         state: kept.state,
         has_finding: kept.has_finding,
-        followed: kept.has_consequence.map(|has| if has { Following::Something } else { Following::Nothing }),
+        followed: kept.has_consequence.map(|has| if has { Followed::Something } else { Followed::Nothing }),
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
         terms::Asked,
     },
     store::{
+        breaches,
         connection::{Connection, Db},
         groups::{self, Fee as KeptFee, Settings},
         invitations, licences,
@@ -155,6 +156,7 @@ pub struct InviteLeader {
     pub session: Option<Id>,
     /// When the term begins; when the invitation is accepted, if not said or past by then.
     pub from_at: Option<Moment>,
+    /// Refused for a steward, whose term has no end.
     pub until_at: Option<Moment>,
     /// In place of `from_at`: the first day of the term, in the group's zone.
     pub from_on: Option<Day>,
@@ -200,7 +202,8 @@ pub fn register(api: &mut Api) {
     api.post::<act::OpenGroup, _, _>("/groups/{group}/opening", "Open a group", open_group)
         .gives::<Group>()
         .changes()
-        .makes_nothing();
+        .makes_nothing()
+        .says("Again too, after closing. A therapist-led group opens under a lead with a verified licence, a peer-led one under a steward whose term has no end. Where the last steward went while it was closed, an administrator or a facilitator invites another first: `POST /groups/{group}/terms`.");
     api.post::<act::CloseGroup, _, _>("/groups/{group}/closing", "Close a group", close_group)
         .gives::<Group>()
         .changes()
@@ -209,7 +212,7 @@ pub fn register(api: &mut Api) {
     api.post::<act::InviteLeader, _, _>("/groups/{group}/terms", "Invite somebody to lead or learn", invite_leader)
         .takes::<InviteLeader>(json!({"standing": "co_therapist"}))
         .creates::<InvitationWithCode>()
-    .says("Therapist-led: `therapist`, `co_therapist`, `trainee`. Peer-led: `steward`, `facilitator`. The answer holds a one-time code: hand it over in person. One session is better given to a member by an offer.");
+    .says("Therapist-led: `therapist`, `co_therapist`, `trainee`. Peer-led: `steward`, `facilitator`. The answer holds a one-time code: hand it over in person. One session is better given to a member by an offer. A steward's term has no end.");
     api.post::<act::EndTerm, _, _>("/groups/{group}/terms/{term}/end", "End a term", end_term)
         .takes::<EndTerm>(json!({}))
         .makes_nothing();
@@ -350,12 +353,15 @@ async fn open_group(db: Data<Db>, caller: Caller, path: Path<Id>, command: Comma
     let group = path.into_inner();
     db.write(move |connection| {
         let permit = authorize::<act::OpenGroup>(connection, &caller, group)?;
+        // A steward who goes at the same moment, while nothing holds them back, has gone or waits.
+        groups::lock(connection, &permit)?;
         let kept = groups::find(connection, &permit)?;
         command.expects(kept.version)?;
         let leads = standings::live_leads(connection, &permit)?;
         let today = connection.now.day_in(permit.zone());
         let there = Opening {
             has_lead: !leads.is_empty(),
+            has_lasting_steward: standings::has_lasting_steward(connection, &permit)?,
             lead_is_licensed: is_any_licensed(connection, &permit, &leads, today)?,
             has_privacy_officer: standings::has_privacy_officer(connection, &permit)?,
         };
@@ -390,6 +396,7 @@ async fn close_group(db: Data<Db>, caller: Caller, path: Path<Id>, command: Comm
         if kept.state == State::Closed {
             return Err(Problem::Conflict("The group is closed already.".into()));
         }
+        breaches::check_no_subject(connection, &permit)?;
         groups::update_state(connection, &permit, State::Closed, kept.version)?;
         answer(connection, &permit)
     })
@@ -442,6 +449,9 @@ async fn invite_leader(db: Data<Db>, caller: Caller, path: Path<Id>, command: Co
                 until_on: request.until_on,
             };
             let (from_at, until_at) = asked.judge(permit.zone(), connection.now)?;
+            if request.standing == Standing::Steward {
+                asked.check_no_end()?;
+            }
             match (request.standing, request.supervisor) {
                 (Standing::Trainee, None) => return Err(Problem::field("/supervisor", "a trainee needs one")),
                 (Standing::Trainee, Some(supervisor)) => {

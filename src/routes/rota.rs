@@ -26,6 +26,7 @@ use crate::{
         terms::start_of_day,
     },
     store::{
+        breaches,
         connection::{Connection, Db},
         groups,
         permit::{Permit, authorize, authorize_in_session},
@@ -564,6 +565,7 @@ fn accept(
         rota::insert_term(connection, permit, offer.id, giver, &wanted)?;
         changed.push(wanted.id);
     }
+    breaches::check_may_be_in(connection, permit, session.id)?;
     rota::insert_term(connection, permit, offer.id, receiver, &session)?;
     let accepted = rota::update_offer(connection, permit, offer, OfferState::Accepted)?;
     // Nobody can take any more what else was offered of these sessions.

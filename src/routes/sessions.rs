@@ -27,6 +27,7 @@ use crate::{
     store::{
         agenda_templates,
         attendances::{self, Said},
+        breaches,
         connection::{Connection, Db},
         groups, measures, members,
         permit::{Permit, also, authorize, authorize_in_organization, authorize_in_session},
@@ -423,6 +424,7 @@ async fn change_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, comm
         sessions::update_plan(connection, &permit, &session, &plan)?;
         let until_at = plan.starts_at.plus_minutes(i64::from(plan.minutes));
         standings::follow_session(connection, &permit, id, plan.starts_at, until_at)?;
+        breaches::follow_session(connection, &permit, id, until_at)?;
         answer(connection, &permit, id)
     })
     .await

@@ -19,7 +19,7 @@ use crate::{
         sessions::State,
     },
     store::{
-        attendances,
+        attendances, breaches,
         connection::{Connection, Db},
         groups, meetings, peer_settings,
         permit::{Permit, authorize, authorize_in_session},
@@ -210,7 +210,10 @@ async fn claim_visit(
         groups::lock(connection, &permit)?;
         let visit = visits::find_unclaimed(connection, &permit, request.visit_code.as_str())?;
         let is_claimed = match &visit {
-            Some(visit) => claim(connection, &permit, member, visit)?,
+            Some(visit) => {
+                breaches::check_may_be_in(connection, &permit, visit.session)?;
+                claim(connection, &permit, member, visit)?
+            }
             None => false,
         };
         match visit {

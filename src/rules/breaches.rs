@@ -60,7 +60,7 @@ words! {
         NoConsequence = "no_consequence",
         /// A note, and nothing else.
         Note = "note",
-        /// To leave one session.
+        /// To stay away from one session.
         AskedToLeave = "asked_to_leave",
         /// To stay away until a day.
         Pause = "pause",
@@ -166,14 +166,28 @@ pub struct Case {
     pub kind: Kind,
     pub state: State,
     pub is_named: bool,
+    /// Whether it was a handler who named the subject.
+    pub is_named_by_handler: bool,
     pub finding: Option<Finding>,
 }
 
 impl Case {
+    /// Whom the reporter named, no handler replaces; and nobody becomes the subject of what another was told of.
+    pub fn check_naming(&self) -> Result<(), Refusal> {
+        match self.state {
+            State::Received if self.is_named && !self.is_named_by_handler => {
+                Err(Refusal::clash("The report itself names its subject."))
+            }
+            State::Received => Ok(()),
+            _ if self.is_named => Err(Refusal::clash("The subject has been told already.")),
+            _ => Err(Refusal::clash("There is a finding already.")),
+        }
+    }
+
     /// The subject is told once, and first of all.
     pub fn check_telling(&self) -> Result<(), Refusal> {
         if !self.is_named {
-            return Err(Refusal::clash("The report names nobody who could be told."));
+            return Err(Refusal::clash("The report names nobody who could be told: POST …/naming."));
         }
         match self.state {
             State::Received => Ok(()),
@@ -197,7 +211,9 @@ impl Case {
             return Err(Refusal::clash("A therapist-led group does not vote on a breach."));
         }
         if !self.is_named {
-            return Err(Refusal::clash("The report names nobody whom a decision could meet."));
+            return Err(Refusal::clash(
+                "The report names nobody whom a decision could meet: POST …/naming, before a finding.",
+            ));
         }
         match (self.state, self.finding) {
             (State::Received, _) => Err(Refusal::clash("Tell the subject first: POST …/telling.")),
@@ -242,17 +258,24 @@ pub enum Closing {
 pub struct Proposal<'a> {
     pub options: Option<&'a [Choice]>,
     pub pause_days: Option<i32>,
+    /// When the session begins that somebody could be asked to leave, where one is named.
+    pub session_starts_at: Option<Moment>,
     pub closes_at: Moment,
 }
 
-/// The options of a vote, the mildest first: all that the policy knows when none are named. Doing nothing is always
+/// The options of a vote, the mildest first: all that the policy knows when none are named, to leave a session only
+/// where one is. Doing nothing is always
 /// one of them, so that no choice of options decides the vote.
 pub fn check_vote(policy: BreachPolicy, proposal: &Proposal, now: Moment) -> Result<Vec<Choice>, Refusal> {
     let minutes = proposal.closes_at.minutes_since(now);
     if !(SHORTEST_VOTE..=LONGEST_VOTE).contains(&minutes) {
         return Err(Refusal::field("/closes_at", "is not between 24 hours and 30 days ahead"));
     }
-    let mut options = proposal.options.unwrap_or(policy.choices()).to_vec();
+    let is_default = |choice: &&Choice| **choice != Choice::AskedToLeave || proposal.session_starts_at.is_some();
+    let mut options = match proposal.options {
+        Some(options) => options.to_vec(),
+        None => policy.choices().iter().filter(is_default).copied().collect(),
+    };
     options.sort_unstable();
     options.dedup();
     if let Some(choice) = options.iter().find(|choice| !policy.choices().contains(choice)) {
@@ -260,6 +283,17 @@ pub fn check_vote(policy: BreachPolicy, proposal: &Proposal, now: Moment) -> Res
     }
     if options.first() != Some(&Choice::NoConsequence) || options.len() < 2 {
         return Err(Refusal::field("/options", "needs no_consequence, and something else to choose"));
+    }
+    match (options.contains(&Choice::AskedToLeave), proposal.session_starts_at) {
+        (true, None) => {
+            return Err(Refusal::field("/session", "is missing: which session would they be asked to leave"));
+        }
+        (false, Some(_)) => return Err(Refusal::field("/session", "is given, and asked_to_leave is no option")),
+        // What is decided after it would ask nothing of anybody.
+        (true, Some(starts_at)) if starts_at <= proposal.closes_at => {
+            return Err(Refusal::field("/session", "begins before the vote ends"));
+        }
+        _ => {}
     }
     match (options.contains(&Choice::Pause), proposal.pause_days) {
         (true, None) => Err(Refusal::field("/pause_days", "is missing: how long would the pause be")),

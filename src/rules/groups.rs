@@ -111,6 +111,8 @@ pub fn needs_licence(kind: Kind) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct Opening {
     pub has_lead: bool,
+    /// Whether a steward is there whose term has no end.
+    pub has_lasting_steward: bool,
     /// Whether a lead holds a verified licence that is valid today.
     pub lead_is_licensed: bool,
     /// Whether the organization has somebody who hears of a breach that nobody in the group may handle.
@@ -124,6 +126,10 @@ pub fn check_opening(state: State, kind: Kind, there: Opening) -> Result<(), Ref
     }
     if !there.has_lead {
         return Err(Refusal::clash("Nobody leads this group yet."));
+    }
+    // Whoever facilitates comes and goes: the group falls back to its stewards, and time takes none of them.
+    if kind == Kind::PeerLed && !there.has_lasting_steward {
+        return Err(Refusal::clash("A peer-led group needs a steward whose term has no end: invite one first."));
     }
     if needs_licence(kind) && !there.lead_is_licensed {
         return Err(Refusal::clash("No lead of this group holds a verified licence that is valid today."));

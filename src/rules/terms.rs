@@ -104,6 +104,19 @@ pub struct Asked {
 }
 
 impl Asked {
+    /// A steward stays until they go themselves, which the last one cannot: an end would take the last one too.
+    pub fn check_no_end(&self) -> Result<(), Refusal> {
+        let pointer = match (self.until_at, self.until_on) {
+            (Some(_), _) => "/until_at",
+            (None, Some(_)) => "/until_on",
+            (None, None) => return Ok(()),
+        };
+        Err(Refusal::field(
+            pointer,
+            "is given, and a steward's term has no end: it is ended when another steward is there",
+        ))
+    }
+
     /// Beginning and end, where they are said.
     pub fn judge(&self, zone: &str, now: Moment) -> Result<(Option<Moment>, Option<Moment>), Refusal> {
         let end = |at: Option<Moment>, on: Option<Day>, pointer: &str| match (at, on) {

@@ -18,7 +18,7 @@ use super::{
         membership_intervals, outside_reports, peer_settings, standings,
     },
     sealing::Place,
-    standings::{holds_at, lasts_beyond},
+    standings::{self as kept_standings, holds_at, lasts_beyond},
 };
 use crate::{
     policy::{Standing, act, area},
@@ -78,6 +78,8 @@ pub struct Report {
     pub id: Id,
     pub subject_account: Option<Id>,
     pub subject_member: Option<Id>,
+    /// When a handler named the subject, where the reporter named nobody who was found.
+    pub named_at: Option<Moment>,
     pub content: Content,
     /// The group's own rules on the day of the report, where it is peer-led.
     pub rules: Option<GroupRules>,
@@ -106,6 +108,7 @@ struct Row {
     id: Id,
     subject_account_id: Option<Id>,
     subject_member_id: Option<Id>,
+    named_at: Option<Moment>,
     text: Sealed,
     breach_policy: Option<BreachPolicy>,
     ballot_minimum: Option<i32>,
@@ -138,6 +141,8 @@ pub struct Decision {
     pub question: String,
     pub options: Vec<Choice>,
     pub pause_days: Option<i32>,
+    /// Which session they would be asked to leave.
+    pub session: Option<Id>,
     pub opened_at: Moment,
     pub closes_at: Moment,
     /// What won; `None` before the end, and where too few voted.
@@ -153,6 +158,7 @@ pub struct NewDecision<'a> {
     pub question: &'a str,
     pub options: &'a [Choice],
     pub pause_days: Option<i32>,
+    pub session: Option<Id>,
     pub closes_at: Moment,
 }
 
@@ -171,6 +177,7 @@ pub struct Ballot {
 pub struct Vote {
     pub id: Id,
     pub pause_days: Option<i32>,
+    pub session: Option<Id>,
     pub closes_at: Moment,
     pub outcome: Option<Choice>,
     pub closed_at: Option<Moment>,
@@ -180,6 +187,15 @@ pub struct Vote {
     quorum_percent: i32,
 }
 
+/// What a vote lets follow.
+pub struct Following {
+    pub consequence: Consequence,
+    /// When it ends by itself: a pause, and what is for one session.
+    pub until_at: Option<Moment>,
+    /// The session that somebody is asked to leave.
+    pub session: Option<Id>,
+}
+
 /// What follows a breach, for the person whom it meets.
 #[derive(Clone, Debug)]
 pub struct KeptConsequence {
@@ -187,6 +203,7 @@ pub struct KeptConsequence {
     pub report: Id,
     pub member: Option<Id>,
     pub consequence: Consequence,
+    pub session: Option<Id>,
     pub from_at: Moment,
     pub until_at: Option<Moment>,
     pub review_on: Day,
@@ -203,6 +220,7 @@ struct ConsequenceRow {
     report_id: Id,
     member_id: Option<Id>,
     consequence: Consequence,
+    session_id: Option<Id>,
     from_at: Moment,
     until_at: Option<Moment>,
     review_on: Day,
@@ -242,9 +260,9 @@ pub struct OwnCase {
 // Reporting.
 
 /// Who a membership of the group belongs to.
-pub fn find_subject_by_member(
+pub fn find_subject_by_member<A: area::Group>(
     connection: &mut Connection,
-    permit: &Permit<act::ReportBreach>,
+    permit: &Permit<A>,
     member: Id,
 ) -> Result<Subject, Problem> {
     let found: Option<Option<Id>> = member_rows::table
@@ -260,9 +278,9 @@ pub fn find_subject_by_member(
 }
 
 /// Who holds, or held, a term of the group.
-pub fn find_subject_by_term(
+pub fn find_subject_by_term<A: area::Group>(
     connection: &mut Connection,
-    permit: &Permit<act::ReportBreach>,
+    permit: &Permit<A>,
     term: Id,
 ) -> Result<Subject, Problem> {
     let found: Option<Id> = standings::table
@@ -282,9 +300,9 @@ pub fn find_subject_by_term(
 }
 
 /// Whom of the group's members and leads a name means, where it means one alone.
-pub fn find_subject_by_name(
+pub fn find_subject_by_name<A: area::Group>(
     connection: &mut Connection,
-    permit: &Permit<act::ReportBreach>,
+    permit: &Permit<A>,
     name: &str,
 ) -> Result<Subject, Problem> {
     let mut found = members::list_namesakes(connection, permit, name)?;
@@ -314,12 +332,7 @@ pub fn insert(
         Subject::Person { account, member } => (account, member),
         Subject::Unnamed | Subject::Unclear => (None, None),
     };
-    let leads = list_leads(connection, permit)?;
-    let of = |wanted: Standing| -> Vec<Id> {
-        leads.iter().filter(|(_, standing)| *standing == wanted).map(|(account, _)| *account).collect()
-    };
-    let handlers =
-        handlers(permit.kind(), permit.account(), subject, &of(Standing::Steward), &of(Standing::Facilitator));
+    let handlers = route(connection, permit, &reporter, subject)?;
     let rules: Option<(BreachPolicy, i32, i32)> = peer_settings::table
         .find(permit.group())
         .select((peer_settings::breach_policy, peer_settings::ballot_minimum, peer_settings::quorum_percent))
@@ -345,18 +358,45 @@ pub fn insert(
             breach_reports::version.eq(1),
         ))
         .execute(connection.with(permit))?;
+    insert_handlers(connection, permit, id, &handlers)?;
+    Ok(receipt)
+}
+
+/// Who handles a report of whoever has this mark.
+fn route<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    reporter: &[u8],
+    subject: Subject,
+) -> Result<Vec<Id>, Problem> {
+    let leads = list_leads(connection, permit)?;
+    let of = |wanted: Standing| -> Vec<Id> {
+        leads.iter().filter(|(_, standing)| *standing == wanted).map(|(account, _)| *account).collect()
+    };
+    // Only of those who could handle it does it matter whether they made it.
+    let made_it = leads.iter().find(|(account, _)| reporter_mark(connection, *account) == reporter);
+    let reporter = made_it.map_or(Id::INSTALLATION, |(account, _)| *account);
+    Ok(handlers(permit.kind(), reporter, subject, &of(Standing::Steward), &of(Standing::Facilitator)))
+}
+
+fn insert_handlers<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    report: Id,
+    handlers: &[Id],
+) -> Result<(), Problem> {
     let rows: Vec<_> = handlers
-        .into_iter()
+        .iter()
         .map(|handler| {
             (
-                breach_handlers::report_id.eq(id),
-                breach_handlers::account_id.eq(handler),
+                breach_handlers::report_id.eq(report),
+                breach_handlers::account_id.eq(*handler),
                 breach_handlers::group_id.eq(permit.group()),
             )
         })
         .collect();
     insert_many!(connection.with(permit), breach_handlers::table, &rows)?;
-    Ok(receipt)
+    Ok(())
 }
 
 /// Finds a reporter's own again, and says to nobody whose it is.
@@ -384,7 +424,12 @@ fn find_same(
     };
     for row in &rows {
         let text = keys.of(row.id)?.open(Place(TEXT, row.id), &row.text)?;
-        let is_same = (row.subject_account_id, row.subject_member_id) == of(subject);
+        // Whom a handler named is not whom the reporter did.
+        let named = match row.named_at {
+            Some(_) => (None, None),
+            None => (row.subject_account_id, row.subject_member_id),
+        };
+        let is_same = named == of(subject);
         if is_same && text == Json::of(content).0 {
             return Ok(Some(Receipt { id: row.id, received_at: row.received_at }));
         }
@@ -396,7 +441,7 @@ fn find_same(
 }
 
 /// Whose terms in the whole group run now.
-fn list_leads(connection: &mut Connection, permit: &Permit<act::ReportBreach>) -> Result<Vec<(Id, Standing)>, Problem> {
+fn list_leads<A: area::Group>(connection: &mut Connection, permit: &Permit<A>) -> Result<Vec<(Id, Standing)>, Problem> {
     let now = connection.now;
     Ok(standings::table
         .filter(standings::group_id.eq(permit.group()))
@@ -483,6 +528,7 @@ pub fn find<A: area::Group>(connection: &mut Connection, permit: &Permit<A>, id:
         id,
         subject_account: row.subject_account_id,
         subject_member: row.subject_member_id,
+        named_at: row.named_at,
         content: serde_json::from_str(&content)
             .map_err(|_| Problem::Internal("a kept report cannot be read".into()))?,
         rules,
@@ -509,6 +555,71 @@ pub fn find_subject_name<A: area::Group>(
         (None, Some(account)) => accounts::list_names(connection, permit, [account])?.remove(&account),
         (None, None) => None,
     })
+}
+
+/// Names the subject of a report, and sends it to those who are not in conflict by that name: perhaps no longer to the
+/// caller.
+///
+/// # Errors
+/// `Conflict` when nobody could handle it.
+pub fn update_subject(
+    connection: &mut Connection,
+    permit: &Permit<act::HandleBreachReport>,
+    report: &Report,
+    subject: Subject,
+) -> Result<(), Problem> {
+    let (account, member) = match subject {
+        Subject::Person { account, member } => (account, member),
+        Subject::Unnamed | Subject::Unclear => (None, None),
+    };
+    let of_group = || {
+        breach_reports::table
+            .filter(breach_reports::id.eq(report.id))
+            .filter(breach_reports::group_id.eq(permit.group()))
+    };
+    let reporter: Vec<u8> = of_group().select(breach_reports::reporter).first(connection.with(permit))?;
+    let handlers = route(connection, permit, &reporter, subject)?;
+    if handlers.is_empty() && !is_watched_by_another(connection, permit, account)? {
+        return Err(Problem::Conflict(
+            "Nobody could handle the case then: the organization needs another privacy officer first.".into(),
+        ));
+    }
+    let now = connection.now;
+    let changed = diesel::update(of_group().filter(breach_reports::version.eq(report.version)))
+        .set((
+            breach_reports::subject_account_id.eq(account),
+            breach_reports::subject_member_id.eq(member),
+            breach_reports::named_at.eq(now),
+            breach_reports::version.eq(report.version + 1),
+        ))
+        .execute(connection.with(permit))?;
+    if changed == 0 {
+        return Err(Problem::Stale);
+    }
+    diesel::delete(
+        breach_handlers::table
+            .filter(breach_handlers::report_id.eq(report.id))
+            .filter(breach_handlers::group_id.eq(permit.group())),
+    )
+    .execute(connection.with(permit))?;
+    insert_handlers(connection, permit, report.id, &handlers)
+}
+
+/// Whether the organization has a privacy officer who is not the subject. Whether that one made the report is not
+/// asked: the answer would tell.
+fn is_watched_by_another(
+    connection: &mut Connection,
+    permit: &Permit<act::HandleBreachReport>,
+    subject: Option<Id>,
+) -> Result<bool, Problem> {
+    let now = connection.now;
+    let officers: Vec<Id> = standings::table
+        .filter(standings::organization_id.eq(permit.organization_of_group()))
+        .filter(standings::standing.eq(Standing::PrivacyOfficer))
+        .filter(holds_at(now))
+        .select(standings::account_id)
+        .load(connection.with(permit))?;
+    Ok(officers.into_iter().any(|officer| Some(officer) != subject))
 }
 
 /// Notes that the subject is told, and what.
@@ -703,6 +814,7 @@ pub fn insert_decision(
             decisions::question.eq(key.seal(Place(QUESTION, id), new.question)),
             decisions::options.eq(Json::of(&new.options)),
             decisions::pause_days.eq(new.pause_days),
+            decisions::session_id.eq(new.session),
             decisions::opened_at.eq(now),
             decisions::closes_at.eq(new.closes_at),
             decisions::eligible.eq(i32::try_from(voters.len()).unwrap_or(i32::MAX)),
@@ -737,13 +849,14 @@ fn read(tally: &str) -> Result<Vec<u32>, Problem> {
     tally.split(' ').map(|number| number.parse().map_err(unreadable)).collect()
 }
 
-type DecisionRow = (Id, Sealed, Json, Option<i32>, Moment, Moment, Option<Choice>, Option<Moment>);
+type DecisionRow = (Id, Sealed, Json, Option<i32>, Option<Id>, Moment, Moment, Option<Choice>, Option<Moment>);
 
 const DECISION_COLUMNS: (
     decisions::id,
     decisions::question,
     decisions::options,
     decisions::pause_days,
+    decisions::session_id,
     decisions::opened_at,
     decisions::closes_at,
     decisions::outcome,
@@ -753,6 +866,7 @@ const DECISION_COLUMNS: (
     decisions::question,
     decisions::options,
     decisions::pause_days,
+    decisions::session_id,
     decisions::opened_at,
     decisions::closes_at,
     decisions::outcome,
@@ -809,13 +923,14 @@ fn open_decisions(
         .load(connection.with(permit))?;
     let keys = connection.keys([permit.group()])?;
     rows.into_iter()
-        .map(|(id, question, options, pause_days, opened_at, closes_at, outcome, closed_at)| {
+        .map(|(id, question, options, pause_days, session, opened_at, closes_at, outcome, closed_at)| {
             let voter = own.iter().find(|(decision, _)| *decision == id);
             Ok(Decision {
                 id,
                 question: keys.of(permit.group())?.open(Place(QUESTION, id), &question)?,
                 options: options.value(),
                 pause_days,
+                session,
                 opened_at,
                 closes_at,
                 outcome,
@@ -922,7 +1037,7 @@ pub fn find_vote<A: area::Group>(
     permit: &Permit<A>,
     report: &Report,
 ) -> Result<Option<Vote>, Problem> {
-    type Kept = (Id, Json, Option<i32>, Moment, Option<Choice>, Option<Moment>, i32, i32, i32);
+    type Kept = (Id, Json, Option<i32>, Option<Id>, Moment, Option<Choice>, Option<Moment>, i32, i32, i32);
     let row: Option<Kept> = decisions::table
         .filter(decisions::report_id.eq(report.id))
         .filter(decisions::group_id.eq(permit.group()))
@@ -930,6 +1045,7 @@ pub fn find_vote<A: area::Group>(
             decisions::id,
             decisions::options,
             decisions::pause_days,
+            decisions::session_id,
             decisions::closes_at,
             decisions::outcome,
             decisions::closed_at,
@@ -939,19 +1055,33 @@ pub fn find_vote<A: area::Group>(
         ))
         .first(connection.with(permit))
         .optional()?;
-    Ok(row.map(|(id, options, pause_days, closes_at, outcome, closed_at, eligible, ballot_minimum, quorum_percent)| {
-        Vote {
+    Ok(row.map(
+        |(
             id,
+            options,
             pause_days,
+            session,
             closes_at,
             outcome,
             closed_at,
-            options: options.value(),
             eligible,
             ballot_minimum,
             quorum_percent,
-        }
-    }))
+        )| {
+            Vote {
+                id,
+                pause_days,
+                session,
+                closes_at,
+                outcome,
+                closed_at,
+                options: options.value(),
+                eligible,
+                ballot_minimum,
+                quorum_percent,
+            }
+        },
+    ))
 }
 
 /// Counts the ballots, keeps what won, and forgets them: how many each option had leaves this function in no form.
@@ -972,21 +1102,74 @@ pub fn close_vote(
     Ok(won)
 }
 
+// Whom a case is about.
+
+/// Whether a case about the caller, of which they were told, is open in the group. Before the telling nothing is
+/// refused for its sake: a refusal would tell.
+pub(super) fn is_told_subject<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+) -> Result<bool, Problem> {
+    let cases: i64 = breach_reports::table
+        .filter(is_told_case_about(permit.account()))
+        .filter(breach_reports::state.ne(State::Closed))
+        .filter(breach_reports::group_id.eq(permit.group()))
+        .count()
+        .get_result(connection.with(permit))?;
+    Ok(cases > 0)
+}
+
+/// The groups of the organization in which a case about the caller, of which they were told, is open.
+pub(super) fn list_told_groups<A: area::Organization>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+) -> Result<Vec<Id>, Problem> {
+    Ok(breach_reports::table
+        .filter(is_told_case_about(permit.account()))
+        .filter(breach_reports::state.ne(State::Closed))
+        .filter(breach_reports::organization_id.eq(permit.organization()))
+        .select(breach_reports::group_id)
+        .load(connection.with(permit))?)
+}
+
+/// Its subject was told: an account, or whoever a membership belongs to.
+#[auto_type]
+fn is_told_case_about(account: Id) -> _ {
+    let own: own_members = own_members(account);
+    breach_reports::subject_account_id
+        .eq(account)
+        .or(breach_reports::subject_member_id.eq_any(own))
+        .assume_not_null()
+        .and(breach_reports::told_at.is_not_null())
+}
+
+/// Refuses what would silence the others while a case about the caller is open.
+///
+/// # Errors
+/// `Conflict` for whoever was told of such a case in the group.
+pub fn check_no_subject(connection: &mut Connection, permit: &Permit<act::CloseGroup>) -> Result<(), Problem> {
+    match is_told_subject(connection, permit)? {
+        true => Err(Problem::Conflict("A case about you is open in this group: somebody else closes it.".into())),
+        false => Ok(()),
+    }
+}
+
 // What follows.
 
 /// Keeps a consequence, and lets it happen: a pause bars the member until its end and ends by itself; removal ends
 /// the membership, also one that began after the report; both end the terms that somebody leads the group by. The last
-/// steward's too: the organization's administrators appoint another.
+/// steward's too: the organization's administrators appoint another. Whoever is asked to leave a session leads it no
+/// more, and finds its addresses closed until it ends: [`is_asked_to_leave`].
 pub fn insert_consequence(
     connection: &mut Connection,
     permit: &Permit<act::HandleBreachReport>,
     report: &Report,
-    consequence: Consequence,
-    until_at: Option<Moment>,
+    following: &Following,
     review_on: Day,
 ) -> Result<Id, Problem> {
     let id = Id::random();
     let now = connection.now;
+    let &Following { consequence, until_at, session } = following;
     let (account, member) = find_subject_now(connection, permit, report)?;
     diesel::insert_into(consequences::table)
         .values((
@@ -996,12 +1179,16 @@ pub fn insert_consequence(
             consequences::member_id.eq(member),
             consequences::account_id.eq(account),
             consequences::consequence.eq(consequence),
+            consequences::session_id.eq(session),
             consequences::from_at.eq(now),
             consequences::until_at.eq(until_at),
             consequences::review_on.eq(review_on),
             consequences::version.eq(1),
         ))
         .execute(connection.with(permit))?;
+    if let (Some(session), Some(account)) = (session, account) {
+        kept_standings::end_bound_to(connection, permit, session, account)?;
+    }
     if !matches!(consequence, Consequence::Pause | Consequence::Removal) {
         return Ok(id);
     }
@@ -1089,6 +1276,67 @@ fn end_terms(
     Ok(())
 }
 
+/// Whether a decision of the group that was not lifted keeps somebody away from a session that has not ended.
+pub(super) fn is_asked_to_leave(
+    database: &mut Database,
+    session: Id,
+    account: Id,
+    member: Option<Id>,
+    now: Moment,
+) -> Result<bool, Problem> {
+    let asked: Vec<(Option<Id>, Option<Id>)> = consequences::table
+        .filter(consequences::session_id.eq(session))
+        .filter(consequences::until_at.gt(now))
+        .filter(consequences::appeal_outcome.is_null().or(consequences::appeal_outcome.ne(AppealOutcome::Lifted)))
+        .select((consequences::account_id, consequences::member_id))
+        .load(database)?;
+    Ok(asked.into_iter().any(|(asked, whom)| asked == Some(account) || (whom.is_some() && whom == member)))
+}
+
+/// Refuses the caller a part in a session that the group asked them to leave.
+///
+/// # Errors
+/// `Conflict` until the session has ended.
+pub fn check_may_be_in<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    session: Id,
+) -> Result<(), Problem> {
+    let now = connection.now;
+    let (account, member) = (permit.account(), permit.own_member());
+    match is_asked_to_leave(connection.with(permit), session, account, member, now)? {
+        true => Err(Problem::Conflict("The group asked you to stay away from that session.".into())),
+        false => Ok(()),
+    }
+}
+
+/// Whoever is asked to leave a session is so until it ends, also when it is moved.
+pub fn follow_session(
+    connection: &mut Connection,
+    permit: &Permit<act::ChangeSession>,
+    session: Id,
+    until_at: Moment,
+) -> Result<(), Problem> {
+    end_with_session(connection, permit, session, until_at)
+}
+
+/// What was asked for a session ends with it, or when it is cancelled.
+pub(super) fn end_with_session<A: area::Group>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    session: Id,
+    until_at: Moment,
+) -> Result<(), Problem> {
+    diesel::update(
+        consequences::table
+            .filter(consequences::session_id.eq(session))
+            .filter(consequences::group_id.eq(permit.group())),
+    )
+    .set((consequences::until_at.eq(until_at), consequences::version.eq(consequences::version + 1)))
+    .execute(connection.with(permit))?;
+    Ok(())
+}
+
 /// What follows from a report, where something does.
 pub fn find_consequence<A: area::Group>(
     connection: &mut Connection,
@@ -1156,6 +1404,7 @@ fn open_consequences(connection: &mut Connection, rows: Vec<ConsequenceRow>) -> 
                 report: row.report_id,
                 member: row.member_id,
                 consequence: row.consequence,
+                session: row.session_id,
                 from_at: row.from_at,
                 until_at: row.until_at,
                 review_on: row.review_on,

@@ -885,6 +885,7 @@ diesel::table! {
         found_at -> Nullable<BigInt>,
         closed_at -> Nullable<BigInt>,
         version -> Integer,
+        named_at -> Nullable<BigInt>,
     }
 }
 
@@ -935,6 +936,7 @@ diesel::table! {
         outcome -> Nullable<Text>,
         closed_at -> Nullable<BigInt>,
         version -> Integer,
+        session_id -> Nullable<Uid>,
     }
 }
 
@@ -969,6 +971,7 @@ diesel::table! {
         appeal_outcome -> Nullable<Text>,
         appeal_decided_at -> Nullable<BigInt>,
         version -> Integer,
+        session_id -> Nullable<Uid>,
     }
 }
 

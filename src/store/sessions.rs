@@ -4,6 +4,7 @@ use diesel::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::{
+    breaches,
     columns::{Json, Sealed, word_columns},
     connection::{Connection, insert_many, load},
     permit::{Permit, concerns},
@@ -380,6 +381,7 @@ pub fn cancel(
         .set((sessions::state.eq(State::Cancelled), sessions::cancelled_reason.eq(sealed)))
         .execute(connection.with(permit))?;
     standings::end_of_session(connection, permit, session.id)?;
+    breaches::end_with_session(connection, permit, session.id, connection.now)?;
     topics::follow_session(connection, permit, session.id, State::Cancelled)
 }
 

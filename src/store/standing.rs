@@ -3,6 +3,7 @@
 use diesel::{dsl::auto_type, prelude::*};
 
 use super::{
+    breaches::is_asked_to_leave,
     connection::{Connection, load},
     emergency_accesses::is_open_at,
     schema::{
@@ -159,6 +160,18 @@ pub(super) fn in_group(
                 standing => standing,
             });
         }
+        if let Some(session) = session
+            && is_kept_from(connection, caller, session, member.map(|(id, ..)| id))?
+        {
+            found.retain(|standing| {
+                standing.is_office() || matches!(standing, Standing::Member | Standing::FormerMember)
+            });
+            for standing in &mut found {
+                if *standing == Standing::Member {
+                    *standing = Standing::FormerMember;
+                }
+            }
+        }
         // In a peer-led group nobody judges themselves from an office.
         let is_peer_led = group_row.as_ref().is_some_and(|(_, kind, _)| *kind == Kind::PeerLed);
         if is_peer_led && found.iter().any(|standing| !standing.is_office() && *standing != Standing::FormerMember) {
@@ -179,6 +192,18 @@ pub(super) fn in_group(
         second_factor,
         bound_to,
     })
+}
+
+/// Whether the group asked the caller to stay away from a session that has not ended. Whatever they are to the group,
+/// here they are no more than somebody who belonged to it.
+fn is_kept_from(
+    connection: &mut Connection,
+    caller: &Caller,
+    session: Id,
+    member: Option<Id>,
+) -> Result<bool, Problem> {
+    let now = connection.now;
+    is_asked_to_leave(connection.before_any_permit(), session, caller.account, member, now)
 }
 
 /// Minutes after the planned beginning of a session from which on its stewards stand in, while nobody has said that it is held:

@@ -8,7 +8,7 @@ use diesel::{
 };
 
 use super::{
-    accounts,
+    accounts, breaches,
     connection::Connection,
     members as kept_members,
     permit::{Permit, concerns},
@@ -18,7 +18,7 @@ use super::{
 use crate::{
     policy::{Act, Kind, Reach, Standing, act, area},
     problem::Problem,
-    rules::{groups::State, terms::LONGEST_AFTER_HOURS},
+    rules::{groups::State, members::State as Membership, terms::LONGEST_AFTER_HOURS},
     values::{Id, Moment},
 };
 
@@ -84,6 +84,15 @@ pub struct PersonStanding {
     pub group: Option<Id>,
     pub from_at: Moment,
     pub until_at: Option<Moment>,
+}
+
+/// A group in which somebody belongs or stands, or did.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Part {
+    pub group: Id,
+    pub is_peer_led: bool,
+    /// Whether they do now, or will.
+    pub is_current: bool,
 }
 
 /// As whom a group knows somebody who leads it, or did.
@@ -163,7 +172,8 @@ pub fn list_own(
 ///
 /// # Errors
 /// `NotFound` for an office that has ended or that the permit does not reach; `Conflict` for that of the last
-/// administrator, also when two go at once.
+/// administrator, also when two go at once, and for somebody else's while a case about the caller is open: its privacy
+/// officer could be meant.
 pub fn end_office(connection: &mut Connection, permit: &Permit<act::EndOffice>, id: Id) -> Result<(), Problem> {
     let now = connection.now;
     concerns(connection, permit, None, Some(id));
@@ -178,6 +188,9 @@ pub fn end_office(connection: &mut Connection, permit: &Permit<act::EndOffice>, 
         .optional()?;
     let is_reached = |office: &Office| permit.reach() == Reach::All || office.account == permit.account();
     let office = office.filter(is_reached).ok_or(Problem::NotFound)?;
+    if office.account != permit.account() && !breaches::list_told_groups(connection, permit)?.is_empty() {
+        return Err(Problem::Conflict("A case about you is open: another administrator ends the office.".into()));
+    }
     if office.standing == Standing::Administrator {
         let administrators = list_administrators(connection, permit)?;
         if !administrators.iter().any(|other| other.id != id) {
@@ -309,6 +322,56 @@ pub fn list_known<A: area::Organization>(
     Ok(known)
 }
 
+/// The groups of the organization in which an account belongs or stands, or did.
+pub(super) fn list_parts<A: area::Organization>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    account: Id,
+) -> Result<Vec<Part>, Problem> {
+    let now = connection.now;
+    let terms: Vec<(Option<Id>, Standing, Moment, Option<Moment>)> = standings::table
+        .filter(standings::organization_id.eq(permit.organization()))
+        .filter(standings::account_id.eq(account))
+        .filter(standings::group_id.is_not_null())
+        .select((standings::group_id, standings::standing, standings::from_at, standings::until_at))
+        .load(connection.with(permit))?;
+    let belonging: Vec<(Id, Kind, Membership, bool)> = members::table
+        .inner_join(groups::table.on(groups::id.eq(members::group_id)))
+        .filter(members::account_id.eq(account))
+        .select((groups::id, groups::kind, members::state, groups::organization_id.eq(permit.organization())))
+        .load(connection.with(permit))?;
+    let led = terms.into_iter().filter_map(|(group, standing, from_at, until_at)| {
+        Some(Part {
+            group: group?,
+            is_peer_led: matches!(standing, Standing::Steward | Standing::Facilitator),
+            is_current: until_at.is_none_or(|until| until > now && until > from_at),
+        })
+    });
+    let belonged = belonging.into_iter().filter(|(.., is_here)| *is_here).map(|(group, kind, state, _)| Part {
+        group,
+        is_peer_led: kind == Kind::PeerLed,
+        is_current: state.takes_a_place(),
+    });
+    Ok(led.chain(belonged).collect())
+}
+
+/// Whether the account is a privacy officer of the organization, or will be.
+pub(super) fn watches<A: area::Organization>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    account: Id,
+) -> Result<bool, Problem> {
+    let now = connection.now;
+    let offices: i64 = standings::table
+        .filter(standings::organization_id.eq(permit.organization()))
+        .filter(standings::account_id.eq(account))
+        .filter(standings::standing.eq(Standing::PrivacyOfficer))
+        .filter(lasts_beyond(now))
+        .count()
+        .get_result(connection.with(permit))?;
+    Ok(offices > 0)
+}
+
 /// The group's terms that have not ended, in the order in which they were given.
 pub fn list_terms(connection: &mut Connection, permit: &Permit<act::ReadTerms>) -> Result<Vec<Term>, Problem> {
     let now = connection.now;
@@ -351,8 +414,8 @@ pub fn list_names<A: area::Group>(
 ///
 /// # Errors
 /// `NotFound` for a term that the permit does not reach; `Refused` when `until_at` would lengthen the term;
-/// `Conflict` when it has ended already, or when the group would be without a lead for any part of the time that
-/// this lead gives up, also when two go at once.
+/// `Conflict` when it has ended already, when it is somebody else's and a case about the caller is open, or when the
+/// group would be without a lead for any part of the time that this lead gives up, also when two go at once.
 pub fn end_term(
     connection: &mut Connection,
     permit: &Permit<act::EndTerm>,
@@ -372,6 +435,9 @@ pub fn end_term(
         .select(Term::as_select())
         .first(connection.with(permit))?;
     permit.reaches_author(term.account)?;
+    if term.account != permit.account() && breaches::is_told_subject(connection, permit)? {
+        return Err(Problem::Conflict("A case about you is open here: another administrator ends the term.".into()));
+    }
     if term.until_at.is_some_and(|ended| ended <= now || ended <= term.from_at) {
         return Err(Problem::Conflict("The term has ended already.".into()));
     }
@@ -523,6 +589,22 @@ pub(super) fn end_bound<A: Act>(
     cut_short(connection, permit, &bound)
 }
 
+/// Ends the terms of an account that are bound to one session: the group asked them to stay away from it.
+pub(super) fn end_bound_to(
+    connection: &mut Connection,
+    permit: &Permit<act::HandleBreachReport>,
+    session: Id,
+    account: Id,
+) -> Result<(), Problem> {
+    let bound: Vec<Id> = standings::table
+        .filter(standings::session_id.eq(session))
+        .filter(standings::group_id.eq(permit.group()))
+        .filter(standings::account_id.eq(account))
+        .select(standings::id)
+        .load(connection.with(permit))?;
+    cut_short(connection, permit, &bound)
+}
+
 /// Ends the terms that are bound to a session which will not be.
 pub(super) fn end_of_session(
     connection: &mut Connection,
@@ -595,6 +677,20 @@ pub fn live_leads<A: area::Group>(connection: &mut Connection, permit: &Permit<A
         .distinct()
         .order(standings::account_id)
         .load(connection.with(permit))?)
+}
+
+/// Whether a steward is there now whose term has no end.
+pub fn has_lasting_steward(connection: &mut Connection, permit: &Permit<act::OpenGroup>) -> Result<bool, Problem> {
+    let now = connection.now;
+    let found: Option<Id> = standings::table
+        .filter(standings::group_id.eq(permit.group()))
+        .filter(standings::standing.eq(Standing::Steward))
+        .filter(standings::until_at.is_null())
+        .filter(holds_at(now))
+        .select(standings::id)
+        .first(connection.with(permit))
+        .optional()?;
+    Ok(found.is_some())
 }
 
 /// Whether the group's organization has a privacy officer now.

@@ -5,11 +5,13 @@ use std::collections::HashSet;
 use diesel::prelude::*;
 
 use super::{
+    breaches,
     connection::Connection,
     permit::{Permit, concerns},
     schema::suspensions,
     sealing::Place,
-    sign_ins, standings,
+    sign_ins,
+    standings::{self, Part},
 };
 use crate::{policy::act, problem::Problem, values::Id};
 
@@ -19,8 +21,9 @@ const REASON: &str = "suspensions.reason";
 /// earlier one stays kept.
 ///
 /// # Errors
-/// `Conflict` for oneself, and for the last administrator, also when two suspend each other at once; `NotFound` for
-/// an account that neither stands nor stood in the organization.
+/// `Conflict` for oneself, for somebody of a peer-led group of one's own, for somebody of a group, and for a privacy
+/// officer, while a case about the caller is open, and for the last administrator, also when two suspend each other at
+/// once; `NotFound` for an account that neither stands nor stood in the organization.
 pub fn insert(
     connection: &mut Connection,
     permit: &Permit<act::SuspendPerson>,
@@ -35,6 +38,7 @@ pub fn insert(
     if standings::list_known(connection, permit, &[account])?.is_empty() {
         return Err(Problem::NotFound);
     }
+    check_apart(connection, permit, account)?;
     standings::lock_organization(connection, permit)?;
     let administrators = standings::list_administrators(connection, permit)?;
     let is_administrator = administrators.iter().any(|office| office.account == account);
@@ -55,6 +59,29 @@ pub fn insert(
         ))
         .execute(connection.with(permit))?;
     sign_ins::end_for_suspension(connection, permit, account)
+}
+
+/// Nobody judges, from an office, somebody with whom they belong to a peer-led group. It is refused always, so that the
+/// refusal tells of no report, and so that whoever fears one is no faster than it. Whoever is told of a case keeps from
+/// those of its group also after they left it themselves.
+fn check_apart(connection: &mut Connection, permit: &Permit<act::SuspendPerson>, account: Id) -> Result<(), Problem> {
+    let own = standings::list_parts(connection, permit, permit.account())?;
+    let theirs = standings::list_parts(connection, permit, account)?;
+    let told = breaches::list_told_groups(connection, permit)?;
+    let is_peer = |part: &Part| part.is_peer_led && part.is_current;
+    let is_shared = |part: &Part| is_peer(part) && own.iter().any(|own| own.group == part.group && is_peer(own));
+    if theirs.iter().any(|part| is_shared(part) || told.contains(&part.group)) {
+        return Err(Problem::Conflict(
+            "Nobody suspends a person with whom they have, or had, a part in a group: another administrator does."
+                .into(),
+        ));
+    }
+    if !told.is_empty() && standings::watches(connection, permit, account)? {
+        return Err(Problem::Conflict(
+            "A case about you is open: another administrator suspends a privacy officer.".into(),
+        ));
+    }
+    Ok(())
 }
 
 /// Lifts somebody's suspension now.

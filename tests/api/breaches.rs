@@ -6,14 +6,17 @@ use circlekeeper::{
         BreachPolicy, Case, Choice, Closing, Consequence, Finding, Proposal, State, Subject, check_vote, folded,
         handlers, outcome, received_at,
     },
-    store::{breaches, permit::authorize},
+    store::{
+        breaches::{self, Following},
+        permit::authorize,
+    },
     values::{Id, Moment},
 };
 use serde_json::{Value, json};
 
 use crate::{
     harness::{Answer, Person, Server},
-    scene::{Peers, Records, text},
+    scene::{Peers, Records, plan_at, text},
     world::{self, Group, Member, World, member},
 };
 
@@ -55,7 +58,8 @@ pub fn add_led_records(world: &World, records: &mut Records) {
         let permit = authorize::<act::HandleBreachReport>(connection, &officer, group)?;
         let kept = breaches::find(connection, &permit, made)?;
         let review_on = connection.now.plus_days(30).day_in("UTC");
-        breaches::insert_consequence(connection, &permit, &kept, Consequence::Note, None, review_on)
+        let note = Following { consequence: Consequence::Note, until_at: None, session: None };
+        breaches::insert_consequence(connection, &permit, &kept, &note, review_on)
     });
     records.add("consequence", &consequence.to_string(), None, Some(led.lead.id));
 }
@@ -632,7 +636,7 @@ fn the_same_report_sent_again_is_the_first_one() {
 
 #[test]
 fn a_case_takes_no_step_before_its_turn() {
-    let case = |kind, state, is_named, finding| Case { kind, state, is_named, finding };
+    let case = |kind, state, is_named, finding| Case { kind, state, is_named, is_named_by_handler: false, finding };
     let (peer, led) = (Kind::PeerLed, Kind::TherapistLed);
     let (breach, no_breach) = (Some(Finding::Breach), Some(Finding::NoBreach));
     use State::*;
@@ -774,11 +778,18 @@ fn a_result_of_few_ballots_is_no_result_and_a_tie_is_the_milder() {
         assert_eq!(outcome(ballots, eligible, minimum, quorum), expected, "{ballots:?} of {eligible}");
     }
     let now = Moment(0);
-    let proposal =
-        |options: Option<&'static [Choice]>, pause_days| Proposal { options, pause_days, closes_at: now.plus_days(2) };
+    let proposal = |options: Option<&'static [Choice]>, pause_days| Proposal {
+        options,
+        pause_days,
+        session_starts_at: None,
+        closes_at: now.plus_days(2),
+    };
     let check = |policy, options, pause_days| check_vote(policy, &proposal(options, pause_days), now).ok();
     let (graduated, zero) = (BreachPolicy::Graduated, BreachPolicy::ZeroTolerance);
-    assert_eq!(check(graduated, None, Some(3)).as_deref(), Some(Choice::ALL));
+    // To leave a session is one of them where a session is named.
+    assert_eq!(check(graduated, None, Some(3)), Some(vec![NoConsequence, Note, Pause, Removal]));
+    let with_session = Proposal { session_starts_at: Some(now.plus_days(3)), ..proposal(None, Some(3)) };
+    assert_eq!(check_vote(graduated, &with_session, now).ok().as_deref(), Some(Choice::ALL));
     assert_eq!(check(zero, None, None), Some(vec![NoConsequence, Removal]));
     assert_eq!(check(zero, Some(&[NoConsequence, Note]), None), None);
     assert_eq!(check(graduated, Some(&[Note, NoConsequence, Note]), None), Some(vec![NoConsequence, Note]));
@@ -889,7 +900,8 @@ fn a_vote_counts_once_in_time_and_from_those_who_were_there() {
     step(server, steward(&world), &path, "closing", &json!({})).expect(409);
     let read = server.get(&more[4].person, &peer.path(&format!("/decisions/{decision}"))).expect(200);
     assert!(read["closed_at"].is_string() && read["outcome"].is_null(), "{read}");
-    let allowed = ["id", "question", "options", "pause_days", "opened_at", "closes_at", "may_vote", "has_voted"];
+    let allowed =
+        ["id", "question", "options", "pause_days", "session", "opened_at", "closes_at", "may_vote", "has_voted"];
     for field in read.as_object().expect("a decision").keys() {
         assert!(allowed.contains(&field.as_str()) || ["closed_at", "outcome"].contains(&field.as_str()), "{field}");
     }
@@ -1236,4 +1248,368 @@ fn in_a_peer_led_group_nobody_ends_or_interrupts_anothers_membership() {
     let led = &world.led;
     let place = led.path(&format!("/members/{}", led.member.id));
     step(server, &led.lead, &place, "moves", &json!({"state": "discharged"})).expect(201);
+}
+
+// Whom it is about, and the others.
+
+/// The administrator as a member of the group, with a second one beside them. The membership, and the second one.
+fn two_administrators(world: &World) -> (String, Person) {
+    let (server, peer) = (&world.server, &world.peer);
+    let invited = server.post(&peer.lead, &peer.path("/members"), &json!({"name": "Ada"})).expect(201);
+    world::accept(server, &world.administrator, &text(&invited["code"]));
+    let member = text(&invited["id"]);
+    world::move_to(server, &peer.lead, &peer.id, &member, "active");
+    let other = server.account("Second Administrator");
+    world::accept(server, &other, &world::invite(server, world.organization, Standing::Administrator));
+    (member, other)
+}
+
+fn suspend(world: &World, by: &Person, whom: Id) -> Answer {
+    let path = format!("/v1/organizations/{}/people/{whom}/suspension", world.organization);
+    world.server.request("PUT", &path).token(&by.token).json(&json!({"reason": "Under review."})).send()
+}
+
+#[test]
+fn an_administrator_whom_a_case_is_about_silences_nobody_of_the_group() {
+    let (world, more) = circle();
+    let (server, peer, subject) = (&world.server, &world.peer, &world.administrator);
+    let (member, other) = two_administrators(&world);
+    let people = [more[0].person.id, peer.second_member.person.id, peer.lead.id, peer.former_member.person.id];
+    // Before anything was reported, and as long as the subject knows nothing: the same words.
+    let refused = || people[..3].iter().map(|person| whole(&suspend(&world, subject, *person))).collect::<Vec<_>>();
+    let before = refused();
+    assert!(before.iter().all(|answer| answer.starts_with("409") && *answer == before[0]), "{before:#?}");
+    let about = json!({"member": member});
+    let path = path_of(&world, &report(server, &more[0].person, peer, &about, "The administrator told it."));
+    assert_eq!(refused(), before);
+    tell(server, steward(&world), &path);
+    assert_eq!(refused(), before);
+    // Nor by leaving the group first, nor those who left it, nor whoever watches over the case.
+    world::move_to(server, subject, &peer.id, &member, "left");
+    for person in people.iter().chain([&world.privacy_officer.id]) {
+        suspend(&world, subject, *person).expect(409);
+    }
+    let terms = server.get(subject, &peer.path("/terms")).expect(200);
+    for term in terms["items"].as_array().expect("terms") {
+        let end = peer.path(&format!("/terms/{}/end", text(&term["id"])));
+        server.post(subject, &end, &json!({})).expect(409);
+    }
+    let listed = server.get(subject, &format!("/v1/organizations/{}/people?limit=200", world.organization)).expect(200);
+    let officer = world.privacy_officer.id.to_string();
+    let officer = listed["items"].as_array().expect("people").iter().find(|person| person["account"] == officer);
+    let office = text(&officer.expect("the officer")["standings"][0]["id"]);
+    let office = format!("/v1/organizations/{}/offices/{office}", world.organization);
+    server.request("DELETE", &office).token(&subject.token).send().expect(409);
+    server.get(&more[0].person, &peer.path("")).expect(200);
+    // Those of other groups as before, and everybody by somebody else.
+    suspend(&world, subject, world.led.co_lead.id).expect(204);
+    suspend(&world, &other, more[1].person.id).expect(204);
+    // When it is over, so is this.
+    step(server, steward(&world), &path, "finding", &json!({"finding": "no_breach", "text": "Both were heard."}))
+        .expect(200);
+    step(server, steward(&world), &path, "closing", &json!({})).expect(200);
+    suspend(&world, subject, more[2].person.id).expect(204);
+}
+
+#[test]
+fn nobody_whom_a_case_is_about_closes_the_group_under_it() {
+    let (world, _) = circle_of(World::new());
+    let (server, peer, subject) = (&world.server, &world.peer, steward(&world));
+    let about = json!({"term": term_of(server, peer, subject)});
+    let made = report(server, &peer.second_member.person, peer, &about, "The steward told it.");
+    let turn = |who: &Person, to: &str| {
+        let version = server.version(who, &peer.path(""));
+        server.change(who, "POST", &peer.path(&format!("/{to}")), &version, &json!({}))
+    };
+    // Before the telling a refusal would tell.
+    turn(subject, "closing").expect(200);
+    turn(subject, "opening").expect(200);
+    open_vote(&world, &peer.lead, &made, &["no_consequence", "note"]);
+    turn(subject, "closing").expect(409);
+    turn(&world.administrator, "closing").expect(200);
+}
+
+#[test]
+fn no_administrator_sends_a_member_of_a_peer_led_group_to_another_one() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let place = peer.path(&format!("/members/{}", peer.member.id));
+    let to = json!({"to_group": world.led.id});
+    step(server, &world.administrator, &place, "transfer", &to).expect(403);
+    assert_eq!(server.get(&peer.lead, &place).expect(200)["state"], "active");
+}
+
+// Zero tolerance.
+
+fn without_tolerance(world: &World) {
+    let (server, settings) = (&world.server, world.peer.path("/peer-settings"));
+    let mut body = server.get(steward(world), &settings).expect(200);
+    body["breach_policy"] = json!("zero_tolerance");
+    server.change(steward(world), "PUT", &settings, &server.version(steward(world), &settings), &body).expect(200);
+}
+
+#[test]
+fn under_zero_tolerance_nothing_lies_between_no_consequence_and_removal() {
+    let (world, more) = circle();
+    let (server, peer) = (&world.server, &world.peer);
+    // What was reported before is judged by the rules of its day.
+    let about = json!({"member": peer.member.id});
+    let earlier = report(server, &more[0].person, peer, &about, "It was told at work.");
+    without_tolerance(&world);
+    let made = report(server, &peer.second_member.person, peer, &about, "It was told at the market.");
+    open_vote(&world, steward(&world), &earlier, &["no_consequence", "note"]);
+    let path = path_of(&world, &made);
+    find_breach(server, steward(&world), &path);
+    let opens = |body: &Value| step(server, steward(&world), &path, "decision", body);
+    for milder in ["note", "asked_to_leave", "pause"] {
+        opens(&vote_body(server, &["no_consequence", milder])).refuses("/options");
+        opens(&vote_body(server, &["no_consequence", milder, "removal"])).refuses("/options");
+    }
+    opens(&vote_body(server, &["removal"])).refuses("/options");
+    let mut unsaid = vote_body(server, &[]);
+    unsaid.as_object_mut().expect("an object").remove("options");
+    let with = |name: &str, value: Value| {
+        let mut body = unsaid.clone();
+        body[name] = value;
+        body
+    };
+    opens(&with("pause_days", json!(14))).refuses("/pause_days");
+    let session = text(&plan_at(server, &peer.lead, &peer.id, server.db.clock.now().plus_days(3), 60)["id"]);
+    opens(&with("session", json!(session))).refuses("/session");
+    let decision = text(&opens(&unsaid).expect(200)["decision"]["id"]);
+    let read = server.get(&more[0].person, &peer.path(&format!("/decisions/{decision}"))).expect(200);
+    assert_eq!(read["options"], json!(["no_consequence", "removal"]));
+    for milder in ["note", "asked_to_leave", "pause"] {
+        cast(&world, &more[0].person, &decision, milder).refuses("/choice");
+    }
+    let voters = [&peer.second_member].into_iter().chain(&more);
+    for (voter, choice) in voters.zip(["removal", "removal", "removal", "removal", "no_consequence", "no_consequence"])
+    {
+        cast(&world, &voter.person, &decision, choice).expect(204);
+    }
+    server.travel_days(2);
+    let closed = step(server, steward(&world), &path, "closing", &json!({})).expect(200);
+    assert_eq!(closed["consequence"]["consequence"], "removal");
+    let place = peer.path(&format!("/members/{}", peer.member.id));
+    assert_eq!(server.get(&peer.lead, &place).expect(200)["state"], "removed");
+    server.get(&peer.member.person, &peer.path("")).expect(403);
+}
+
+#[test]
+fn under_zero_tolerance_a_tie_is_no_removal_either() {
+    let (world, more) = circle();
+    without_tolerance(&world);
+    let choices = ["removal", "removal", "removal", "no_consequence", "no_consequence", "no_consequence"];
+    let (_, closed) = decided(&world, &more, &["no_consequence", "removal"], &choices);
+    assert_eq!((&closed["state"], &closed["consequence"]), (&json!("closed"), &Value::Null));
+    world.server.get(&world.peer.member.person, &world.peer.path("")).expect(200);
+}
+
+// Naming whom it is about.
+
+fn name(server: &Server, by: &Person, path: &str, body: &Value) -> Answer {
+    step(server, by, path, "naming", body)
+}
+
+#[test]
+fn a_report_with_a_misspelled_name_is_no_dead_end() {
+    let world = stewarded();
+    let (server, peer, officer) = (&world.server, &world.peer, &world.privacy_officer);
+    let reporter = &peer.second_member.person;
+    let words = "It was told outside.";
+    let made = report(server, reporter, peer, &json!({"name": "Peer Mirra"}), words);
+    let path = path_of(&world, &made);
+    step(server, officer, &path, "telling", &json!({"text": "It was told."})).expect(409);
+    let nobody = Id::random();
+    name(server, officer, &path, &json!({"name": "Peer Mirra"})).refuses("/name");
+    name(server, officer, &path, &json!({"member": nobody})).refuses("/member");
+    name(server, officer, &path, &json!({"member": world.led.member.id})).refuses("/member");
+    name(server, officer, &path, &json!({"term": nobody})).refuses("/term");
+    name(server, officer, &path, &json!({})).refuses("");
+    name(server, officer, &path, &json!({"name": "Peer Mira", "member": peer.member.id})).refuses("");
+    server.post(officer, &format!("{path}/naming"), &json!({"name": "Peer Mira"})).expect(428);
+    server.change(officer, "POST", &format!("{path}/naming"), "\"7\"", &json!({"name": "Peer Mira"})).expect(412);
+    // Whoever does not handle it finds nothing, or may not.
+    for other in [steward(&world), &peer.lead] {
+        server
+            .change(other, "POST", &format!("{path}/naming"), "\"1\"", &json!({"member": peer.member.id}))
+            .expect(404);
+    }
+    for other in [&peer.member.person, &world.administrator] {
+        server
+            .change(other, "POST", &format!("{path}/naming"), "\"1\"", &json!({"member": peer.member.id}))
+            .expect(403);
+    }
+    name(server, officer, &path, &json!({"name": " peer MIRA"})).expect(204);
+    // It goes to whom it would have gone with that name.
+    server.get(officer, &path).expect(404);
+    let read = server.get(steward(&world), &path).expect(200);
+    assert_eq!(read["about"], json!({"member": peer.member.id, "name": "Peer Mira", "named_as": "Peer Mirra"}));
+    assert!(read["named_at"].is_string(), "{read}");
+    // The reporter's own, sent once more, is still the same one.
+    assert_eq!(report(server, reporter, peer, &json!({"name": "Peer Mirra"}), words), made);
+    // The subject learns nothing before they are told; then the case takes its course.
+    assert_eq!(server.get(&peer.member.person, "/v1/account/cases").expect(200)["cases"], json!([]));
+    // A slip of the handler's own can be set right until then.
+    name(server, steward(&world), &path, &json!({"member": peer.former_member.id})).expect(204);
+    name(server, steward(&world), &path, &json!({"member": peer.member.id})).expect(204);
+    find_breach(server, steward(&world), &path);
+    name(server, steward(&world), &path, &json!({"member": peer.former_member.id})).expect(409);
+}
+
+#[test]
+fn a_handler_who_is_named_handles_it_no_more() {
+    let world = stewarded();
+    let (server, peer) = (&world.server, &world.peer);
+    let unnamed = report(server, &peer.member.person, peer, &json!({}), "Somebody told it.");
+    let path = path_of(&world, &unnamed);
+    let term = term_of(server, peer, steward(&world));
+    name(server, steward(&world), &path, &json!({"term": term})).expect(204);
+    // One steward alone is left: it is the facilitators' now.
+    let nothing = path_of(&world, &Id::random().to_string());
+    assert_eq!(whole(&server.get(steward(&world), &path)), whole(&server.get(steward(&world), &nothing)));
+    for facilitator in [&peer.lead, &peer.co_lead] {
+        server.get(facilitator, &path).expect(200);
+    }
+    server.get(&world.privacy_officer, &path).expect(404);
+    // A facilitator who made a report is sent it by no naming.
+    let unclear = report(server, &peer.lead, peer, &json!({"name": "The steward"}), "The steward told it.");
+    let path = path_of(&world, &unclear);
+    name(server, &world.privacy_officer, &path, &json!({"term": term})).expect(204);
+    server.get(&peer.lead, &path).expect(404);
+    server.get(&peer.co_lead, &path).expect(200);
+    server.get(steward(&world), &path).expect(404);
+}
+
+#[test]
+fn no_handler_puts_another_in_the_place_of_whom_the_report_names() {
+    let world = stewarded();
+    let (server, peer) = (&world.server, &world.peer);
+    let about = json!({"member": peer.member.id});
+    let path = path_of(&world, &report(server, &peer.second_member.person, peer, &about, "It was told outside."));
+    name(server, steward(&world), &path, &json!({"member": peer.former_member.id})).expect(409);
+    // What was found about nobody stays so.
+    let path = path_of(&world, &report(server, &peer.second_member.person, peer, &json!({}), "Who was it?"));
+    let unclear = json!({"finding": "unclear", "text": "Nobody knows."});
+    step(server, steward(&world), &path, "finding", &unclear).expect(200);
+    name(server, steward(&world), &path, &about).expect(409);
+}
+
+#[test]
+fn nobody_names_the_only_one_who_could_handle_it() {
+    let world = World::new();
+    let (server, led, officer) = (&world.server, &world.led, &world.privacy_officer);
+    // The officer takes part in the group.
+    let invited = server.post(&led.lead, &led.path("/members"), &json!({"name": "Olli"})).expect(201);
+    world::accept(server, officer, &text(&invited["code"]));
+    let made = report(server, &led.member.person, led, &json!({"name": "Ollie"}), "A list of names lay open.");
+    let path = led.path(&format!("/breach-reports/{made}"));
+    name(server, officer, &path, &json!({"member": text(&invited["id"])})).expect(409);
+    let second = server.account("Second Officer");
+    world::accept(server, &second, &world::invite(server, world.organization, Standing::PrivacyOfficer));
+    name(server, officer, &path, &json!({"member": text(&invited["id"])})).expect(204);
+    server.get(officer, &path).expect(404);
+    server.get(&second, &path).expect(200);
+}
+
+// Asked to leave one session.
+
+#[test]
+fn whoever_is_asked_to_leave_a_session_has_no_part_in_it_until_it_ends() {
+    let (world, more) = circle();
+    let (server, peer) = (&world.server, &world.peer);
+    let subject = &peer.member.person;
+    let starts_at = server.db.clock.now().plus_days(3);
+    let session = text(&plan_at(server, &peer.lead, &peer.id, starts_at, 60)["id"]);
+    let other = text(&plan_at(server, &peer.lead, &peer.id, starts_at.plus_days(1), 60)["id"]);
+    // They were to facilitate both.
+    for session in [&session, &other] {
+        let body = json!({"standing": "facilitator", "session": session});
+        let invited = server.post(&peer.lead, &peer.path("/terms"), &body).expect(201);
+        world::accept(server, subject, &text(&invited["code"]));
+    }
+    let about = json!({"member": peer.member.id});
+    let made = report(server, &peer.second_member.person, peer, &about, "It was told at the market.");
+    let path = path_of(&world, &made);
+    find_breach(server, steward(&world), &path);
+    let opens = |session: Value, options: &[&str]| {
+        let mut body = vote_body(server, options);
+        body["session"] = session;
+        step(server, steward(&world), &path, "decision", &body)
+    };
+    let asked = ["no_consequence", "asked_to_leave"];
+    opens(Value::Null, &asked).refuses("/session");
+    opens(json!(session), &["no_consequence", "note"]).refuses("/session");
+    opens(json!(Id::random()), &asked).refuses("/session");
+    let soon = text(&plan_at(server, &peer.lead, &peer.id, server.db.clock.now().plus_minutes(60), 60)["id"]);
+    opens(json!(soon), &asked).refuses("/session");
+    let decision = text(&opens(json!(session), &asked).expect(200)["decision"]["id"]);
+    let read = server.get(&more[0].person, &peer.path(&format!("/decisions/{decision}"))).expect(200);
+    assert_eq!(read["session"], session);
+    for voter in &more {
+        cast(&world, &voter.person, &decision, "asked_to_leave").expect(204);
+    }
+    server.travel_days(2);
+    let closed = step(server, steward(&world), &path, "closing", &json!({})).expect(200);
+    let ends_at = starts_at.plus_minutes(60);
+    let kept = &closed["consequence"];
+    assert_eq!((&kept["consequence"], &kept["session"]), (&json!("asked_to_leave"), &json!(session)));
+    let until: Moment = serde_json::from_value(kept["until_at"].clone()).expect("a moment");
+    assert_eq!(until.0 / 60_000, ends_at.0 / 60_000);
+    let own = server.get(subject, "/v1/account/cases").expect(200);
+    assert_eq!(own["cases"][0]["consequence"]["session"], session);
+    // That session alone, in everything.
+    let at = |session: &str, rest: &str| peer.path(&format!("/sessions/{session}{rest}"));
+    server.get(subject, &at(&session, "")).expect(403);
+    server.get(subject, &at(&session, "/meeting")).expect(403);
+    server.post(subject, &at(&session, "/proofs"), &json!({"name": "M"})).expect(403);
+    let offer = server.post(&peer.lead, &at(&session, "/offers"), &json!({"to": peer.member.id})).made();
+    let answer = peer.path(&format!("/offers/{offer}/answer"));
+    let refused = server.post(subject, &answer, &json!({"accept": true})).expect(409);
+    assert!(text(&refused["detail"]).contains("stay away"), "{refused}");
+    server.get(subject, &at(&other, "")).expect(200);
+    server.get(subject, &peer.path("")).expect(200);
+    server.get(&more[0].person, &at(&session, "")).expect(200);
+    // It moves with the session, and ends by itself.
+    let moved = starts_at.plus_minutes(30);
+    let local = moved.timestamp().to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string();
+    let plan = json!({"starts_local": local, "minutes": 60});
+    let version = server.version(&peer.lead, &at(&session, ""));
+    server.change(&peer.lead, "PUT", &at(&session, ""), &version, &plan).expect(200);
+    server.db.clock.shift(ends_at.0 - server.db.clock.now().0);
+    server.get(subject, &at(&session, "")).expect(403);
+    server.db.clock.shift(30 * 60_000);
+    server.get(subject, &at(&session, "")).expect(200);
+}
+
+#[test]
+fn a_session_that_is_cancelled_asks_nobody_to_leave_and_a_lifted_one_neither() {
+    for lifted in [false, true] {
+        let (world, more) = circle();
+        let (server, peer) = (&world.server, &world.peer);
+        let subject = &peer.member.person;
+        let starts_at = server.db.clock.now().plus_days(4);
+        let session = text(&plan_at(server, &peer.lead, &peer.id, starts_at, 60)["id"]);
+        let about = json!({"member": peer.member.id});
+        let made = report(server, &peer.second_member.person, peer, &about, "It was told at the market.");
+        let path = path_of(&world, &made);
+        find_breach(server, steward(&world), &path);
+        let mut body = vote_body(server, &["no_consequence", "asked_to_leave"]);
+        body["session"] = json!(session);
+        let opened = step(server, steward(&world), &path, "decision", &body).expect(200);
+        for voter in &more {
+            cast(&world, &voter.person, &text(&opened["decision"]["id"]), "asked_to_leave").expect(204);
+        }
+        server.travel_days(2);
+        let closed = step(server, steward(&world), &path, "closing", &json!({})).expect(200);
+        let place = peer.path(&format!("/sessions/{session}"));
+        server.get(subject, &place).expect(403);
+        if lifted {
+            appeal(&world, subject, &closed);
+            lift(&world, &made);
+        } else {
+            step(server, &peer.lead, &place, "cancellation", &json!({"reason": "Snow."})).expect(200);
+        }
+        server.get(subject, &place).expect(200);
+    }
 }

@@ -588,6 +588,7 @@ fn second_group(world: &World, member: &Person) -> String {
     let path = format!("/v1/organizations/{}/groups", world.organization);
     let group = server.post(&administrator, &path, &body).made();
     let lead = world::lead(server, &administrator, world.organization, &group, "facilitator", "Second Lead");
+    world::lead(server, &administrator, world.organization, &group, "steward", "Second Steward");
     let at = |rest: &str| format!("/v1/groups/{group}{rest}");
     let version = server.version(&administrator, &at(""));
     server.change(&administrator, "POST", &at("/opening"), &version, &json!({})).expect(200);

@@ -15,6 +15,7 @@ use circlekeeper::{
 use serde_json::{Value, json};
 
 use crate::{
+    access_log::{literal, tamper},
     feeds,
     harness::{Answer, Person, Server},
     operations::operations,
@@ -102,6 +103,19 @@ fn stewarded(world: &World) -> (String, Person) {
     let version = server.version(administrator, &format!("/v1/groups/{id}"));
     server.change(administrator, "POST", &format!("/v1/groups/{id}/opening"), &version, &json!({})).expect(200);
     (id, steward)
+}
+
+/// Gives a term an end over which nobody was asked: over HTTP a steward's has none.
+fn ends_in(server: &Server, term: &str, days: i64) {
+    let (until, term) = (now(server).plus_days(days).0, literal(&server.location, term));
+    tamper(&server.location, &format!("UPDATE standings SET until_at = {until} WHERE id = {term}"));
+}
+
+/// Opens a group, or closes it.
+fn turn(server: &Server, by: &Person, group: &str, to: &str) -> Answer {
+    let path = format!("/v1/groups/{group}");
+    let version = server.version(by, &path);
+    server.change(by, "POST", &format!("{path}/{to}"), &version, &json!({}))
 }
 
 /// Whether somebody may say that a session was held. Nothing is held: the version is not there.
@@ -307,9 +321,8 @@ fn trap_23_the_last_steward_cannot_go() {
     end(server, steward, &peer.id, &first, &json!({})).expect(409);
     end(server, steward, &peer.id, &first, &in_days(20)).expect(409);
     end(server, &world.administrator, &peer.id, &first, &json!({})).expect(409);
-    let mut body = in_days(10);
-    body["standing"] = json!("steward");
-    let second = guest(server, steward, &peer.id, &body);
+    let second = guest(server, steward, &peer.id, &json!({"standing": "steward"}));
+    ends_in(server, &term_of(server, &peer.lead, &peer.id, &second), 10);
     // She goes before the day that is named.
     end(server, steward, &peer.id, &first, &in_days(20)).expect(409);
     end(server, steward, &peer.id, &first, &json!({})).expect(409);
@@ -317,6 +330,89 @@ fn trap_23_the_last_steward_cannot_go() {
     end(server, steward, &peer.id, &first, &json!({})).expect(204);
     server.get(steward, &peer.path("")).expect(404);
     server.get(&second, &peer.path("")).expect(200);
+}
+
+#[test]
+fn trap_23_no_peer_led_group_opens_without_a_steward_who_stays() {
+    let world = World::new();
+    let (server, administrator) = (&world.server, &world.administrator);
+    let (group, first) = stewarded(&world);
+    let facilitator = guest(server, &first, &group, &json!({"standing": "facilitator"}));
+    // The only one closes the group, and then the account.
+    turn(server, &first, &group, "closing").expect(200);
+    leave(server, first.caller).expect("nothing is led any more");
+    for who in [&facilitator, administrator] {
+        let refused = turn(server, who, &group, "opening").expect(409);
+        assert!(text(&refused["detail"]).contains("steward"), "{refused}");
+    }
+    // Whoever is left finds another; one with an end, or who has not begun, or may not act now, is none.
+    let next = guest(server, &facilitator, &group, &json!({"standing": "steward"}));
+    let term = term_of(server, &facilitator, &group, &next);
+    ends_in(server, &term, 10);
+    turn(server, &facilitator, &group, "opening").expect(409);
+    let later = json!({"standing": "steward", "from_at": now(server).plus_days(1)});
+    guest(server, administrator, &group, &later);
+    turn(server, &next, &group, "opening").expect(409);
+    let suspended = guest(server, administrator, &group, &json!({"standing": "steward"}));
+    let path = format!("/v1/organizations/{}/people/{}/suspension", world.organization, suspended.id);
+    let reason = json!({"reason": "Under review."});
+    server.request("PUT", &path).token(&administrator.token).json(&reason).send().expect(204);
+    turn(server, &facilitator, &group, "opening").expect(409);
+    guest(server, administrator, &group, &json!({"standing": "steward"}));
+    turn(server, &facilitator, &group, "opening").expect(200);
+}
+
+#[test]
+fn trap_23_no_term_of_a_steward_has_an_end_that_the_clock_brings() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let soon = now(server).plus_days(10);
+    for by in [steward(peer), &peer.lead, &world.administrator] {
+        invite(server, by, &peer.id, &json!({"standing": "steward", "until_at": soon})).refuses("/until_at");
+        let day = json!({"standing": "steward", "until_on": soon.day_in("UTC")});
+        invite(server, by, &peer.id, &day).refuses("/until_on");
+    }
+}
+
+#[test]
+fn trap_23_a_facilitator_alone_opens_no_group_whether_their_term_ends_or_not() {
+    let world = World::new();
+    let (server, administrator) = (&world.server, &world.administrator);
+    let body = json!({
+        "kind": "peer_led", "title": "Mornings", "public_description": "Mornings.", "format": "in_person",
+        "language": "en", "zone": "UTC"
+    });
+    let path = format!("/v1/organizations/{}/groups", world.organization);
+    let group = server.post(administrator, &path, &body).made();
+    let until = now(server).plus_days(10);
+    for term in [json!({"standing": "facilitator", "until_at": until}), json!({"standing": "facilitator"})] {
+        let facilitator = guest(server, administrator, &group, &term);
+        for who in [&facilitator, administrator] {
+            turn(server, who, &group, "opening").expect(409);
+        }
+    }
+    guest(server, administrator, &group, &json!({"standing": "steward"}));
+    turn(server, administrator, &group, "opening").expect(200);
+}
+
+#[test]
+fn trap_23_a_steward_who_goes_while_the_group_is_opened_leaves_none_open_without_one() {
+    for _ in 0..3 {
+        let world = World::new();
+        let server = &world.server;
+        let (group, only) = stewarded(&world);
+        turn(server, &only, &group, "closing").expect(200);
+        let version = server.version(&world.administrator, &format!("/v1/groups/{group}"));
+        let (opened, gone) = std::thread::scope(|scope| {
+            let opening = scope.spawn(|| {
+                let path = format!("/v1/groups/{group}/opening");
+                server.change(&world.administrator, "POST", &path, &version, &json!({})).status
+            });
+            let going = scope.spawn(|| leave(server, only.caller).is_ok());
+            (opening.join().expect("an answer"), going.join().expect("an answer"))
+        });
+        assert!((opened == 200) != gone, "opened: {opened}, gone: {gone}");
+    }
 }
 
 #[test]
@@ -604,8 +700,8 @@ fn trap_23_whoever_is_the_last_one_somewhere_cannot_close_their_account() {
     // A steward stands in for facilitators, and nobody but a steward for a steward.
     leave(server, peer.lead.caller).expect("somebody else leads");
     leave(server, peer.co_lead.caller).expect("the steward is there");
-    let until = now(server).plus_days(10);
-    guest(server, steward(peer), &peer.id, &json!({"standing": "steward", "until_at": until}));
+    let second = guest(server, steward(peer), &peer.id, &json!({"standing": "steward"}));
+    ends_in(server, &term_of(server, steward(peer), &peer.id, &second), 10);
     assert_kept(server, steward(peer), "last steward");
     guest(server, steward(peer), &peer.id, &json!({"standing": "steward"}));
     leave(server, steward(peer).caller).expect("another steward is there");

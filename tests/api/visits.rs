@@ -203,6 +203,7 @@ fn a_visit_is_claimed_once_and_by_nobody_elsewhere() {
     let elsewhere =
         server.post(&world.administrator, &format!("/v1/organizations/{}/groups", world.organization), &group).made();
     let lead = world::lead(server, &world.administrator, world.organization, &elsewhere, "facilitator", "Ella");
+    world::lead(server, &world.administrator, world.organization, &elsewhere, "steward", "Stella");
     let path = format!("/v1/groups/{elsewhere}");
     let version = server.version(&world.administrator, &path);
     server.change(&world.administrator, "POST", &format!("{path}/opening"), &version, &json!({})).expect(200);
