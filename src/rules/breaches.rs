@@ -264,8 +264,7 @@ pub struct Proposal<'a> {
 }
 
 /// The options of a vote, the mildest first: all that the policy knows when none are named, to leave a session only
-/// where one is. Doing nothing is always
-/// one of them, so that no choice of options decides the vote.
+/// where one is. Doing nothing is always one of them, so that no choice of options decides the vote.
 pub fn check_vote(policy: BreachPolicy, proposal: &Proposal, now: Moment) -> Result<Vec<Choice>, Refusal> {
     let minutes = proposal.closes_at.minutes_since(now);
     if !(SHORTEST_VOTE..=LONGEST_VOTE).contains(&minutes) {

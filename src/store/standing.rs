@@ -160,7 +160,8 @@ pub(super) fn in_group(
                 standing => standing,
             });
         }
-        if let Some(session) = session
+        let is_peer_led = group_row.as_ref().is_some_and(|(_, kind, _)| *kind == Kind::PeerLed);
+        if let Some(session) = session.filter(|_| is_peer_led && !found.is_empty())
             && is_kept_from(connection, caller, session, member.map(|(id, ..)| id))?
         {
             found.retain(|standing| {
@@ -173,7 +174,6 @@ pub(super) fn in_group(
             }
         }
         // In a peer-led group nobody judges themselves from an office.
-        let is_peer_led = group_row.as_ref().is_some_and(|(_, kind, _)| *kind == Kind::PeerLed);
         if is_peer_led && found.iter().any(|standing| !standing.is_office() && *standing != Standing::FormerMember) {
             found.retain(|standing| !standing.is_office());
         }

@@ -1450,6 +1450,8 @@ fn a_report_with_a_misspelled_name_is_no_dead_end() {
     assert_eq!(report(server, reporter, peer, &json!({"name": "Peer Mirra"}), words), made);
     // The subject learns nothing before they are told; then the case takes its course.
     assert_eq!(server.get(&peer.member.person, "/v1/account/cases").expect(200)["cases"], json!([]));
+    let log = server.get(&peer.member.person, "/v1/account/access-log").expect(200);
+    assert!(!log.to_string().contains("HandleBreachReport"), "{log}");
     // A slip of the handler's own can be set right until then.
     name(server, steward(&world), &path, &json!({"member": peer.former_member.id})).expect(204);
     name(server, steward(&world), &path, &json!({"member": peer.member.id})).expect(204);
