@@ -97,7 +97,8 @@ pub struct Present {
 /// What there is to do at a meeting: whom to tick, and the rules to read out.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ToTick {
-    /// Whether heads are all that this group keeps.
+    /// Whether heads are all that is kept of this session: because the group keeps no more, or kept no more when it
+    /// began.
     pub counted_only: bool,
     /// Expected at this session, and kept under their names. Whoever is not here is counted as a head and no more.
     pub members: Vec<AtMeeting>,
@@ -244,13 +245,16 @@ fn record(
         led_by: session.led_by.unwrap_or(permit.account()),
         recording: Recording::Complete,
     };
-    sessions::update_holding(connection, permit, session, &holding)?;
+    let held_now = sessions::update_holding(connection, permit, session, &holding)?;
     // Only now: before, the count of whoever was first would be taken for one that this one means to correct.
     let was_recorded = meetings::find_heads(connection, permit, session.id)?.is_some();
     check_reason(was_recorded, request.reason.is_some())?;
     let (heads, ticked) =
         (request.heads.get(), Ticked { members: request.members.0, pseudonyms: request.pseudonyms.0 });
-    let there = tick(connection, permit, session, held, ticked, was_recorded)?;
+    // No more than was kept when it began; of two beginnings that were said, the earlier one counts.
+    let settings = peer_settings::find(connection, permit)?;
+    let mode = settings.mode_of(session).min(settings.mode_of(&held_now));
+    let there = tick(connection, permit, session, held, ticked, was_recorded, mode)?;
     check_heads(heads, there)?;
     meetings::update_heads(
         connection,
@@ -276,9 +280,9 @@ fn tick(
     held: Held,
     ticked: Ticked,
     was_recorded: bool,
+    mode: AttendanceMode,
 ) -> Result<usize, Problem> {
-    let group_mode = peer_settings::find(connection, permit)?.attendance_mode;
-    let tickable = meetings::list_tickable(connection, permit, session, group_mode)?;
+    let tickable = meetings::list_tickable(connection, permit, session, mode)?;
     let kept = attendances::list(connection, permit, session.id)?;
     let kept_pseudonyms: Vec<Id> =
         meetings::list_pseudonyms(connection, permit, session.id)?.into_iter().map(|kept| kept.id).collect();
@@ -376,13 +380,13 @@ async fn read_meeting(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>) -> Ans
     db.read(move |connection| {
         let permit = authorize_in_session::<act::ReadMeeting>(connection, &caller, group, id)?;
         let session = sessions::find(connection, &permit, id)?;
-        let group_mode = peer_settings::find(connection, &permit)?.attendance_mode;
+        let mode = peer_settings::find(connection, &permit)?.mode_of(&session);
         let heads = meetings::find_heads(connection, &permit, id)?.map(|count| count.heads);
         let drop_ins = visits::count(connection, &permit, id)?;
         let kept: Vec<Id> =
             attendances::list(connection, &permit, id)?.into_iter().map(|kept| kept.member_id).collect();
         let pseudonyms = meetings::list_pseudonyms(connection, &permit, id)?;
-        let tickable = meetings::list_tickable(connection, &permit, &session, group_mode)?;
+        let tickable = meetings::list_tickable(connection, &permit, &session, mode)?;
         let rules = match meetings::find_reading(connection, &permit, id)? {
             Some(reading) => Some(RulesReading {
                 agreement: reading.agreement_id,
@@ -401,7 +405,7 @@ async fn read_meeting(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>) -> Ans
             rules,
             present: Present { members: people(connection, &permit, &kept)?, pseudonyms: hidden(pseudonyms) },
             to_tick: ToTick {
-                counted_only: group_mode == AttendanceMode::CountOnly,
+                counted_only: mode == AttendanceMode::CountOnly,
                 members: people(connection, &permit, &tickable.members)?,
                 pseudonyms: hidden(tickable.pseudonyms),
                 rules: agreements::find_rules(connection, &permit)?.map(shown_agreement),

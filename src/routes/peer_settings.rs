@@ -21,7 +21,7 @@ use crate::{
     store::{
         connection::Db,
         groups, meetings,
-        peer_settings::{self, PeerSettings as Kept},
+        peer_settings::{self, Agreed, PeerSettings as Kept},
         permit::authorize,
     },
     values::{Id, Whole},
@@ -32,7 +32,7 @@ use crate::{
 #[serde(deny_unknown_fields)]
 pub struct PeerSettings {
     /// The most that is kept of who was at a meeting; members may lower it for themselves. Lowering it takes away what
-    /// was kept beyond it.
+    /// was kept beyond it; raising it holds for meetings that begin from then on.
     pub attendance_mode: AttendanceMode,
     pub breach_policy: BreachPolicy,
     /// Whether members can ask for a proof of attendance.
@@ -103,7 +103,7 @@ async fn change_peer_settings(db: Data<Db>, caller: Caller, path: Path<Id>, comm
         let kept = peer_settings::find(connection, &permit)?;
         command.expects(kept.version)?;
         let request = command.body()?;
-        let settings = Kept {
+        let agreed = Agreed {
             attendance_mode: request.attendance_mode,
             breach_policy: request.breach_policy,
             proofs: request.proofs,
@@ -112,10 +112,9 @@ async fn change_peer_settings(db: Data<Db>, caller: Caller, path: Path<Id>, comm
             reading_hours: request.reading_hours.get(),
             ballot_minimum: request.ballot_minimum.get(),
             quorum_percent: request.quorum_percent.get(),
-            version: kept.version,
         };
-        peer_settings::update(connection, &permit, &settings)?;
-        meetings::remove_beyond(connection, &permit, settings.attendance_mode)?;
+        peer_settings::update(connection, &permit, &kept, &agreed)?;
+        meetings::remove_beyond(connection, &permit, agreed.attendance_mode)?;
         shown(peer_settings::find(connection, &permit)?)
     })
     .await

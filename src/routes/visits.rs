@@ -235,9 +235,10 @@ fn claim(
     member: Id,
     visit: &Visit,
 ) -> Result<bool, Problem> {
-    let group_mode = peer_settings::find(connection, permit)?.attendance_mode;
+    let session = sessions::find(connection, permit, visit.session)?;
+    let mode = peer_settings::find(connection, permit)?.mode_of(&session);
     let own = meetings::find_own_mode(connection, permit, member)?;
-    match group_mode.lowered_to(own.mode) {
+    match mode.lowered_to(own.mode) {
         AttendanceMode::CountOnly => visits::update_claimed(connection, permit, visit),
         AttendanceMode::Pseudonym => {
             let Some(pseudonym) = own.pseudonym else {
@@ -250,7 +251,6 @@ fn claim(
             visits::remove(connection, permit, visit)
         }
         AttendanceMode::Named => {
-            let session = sessions::find(connection, permit, visit.session)?;
             if attendances::find(connection, permit, session.id, member)?.is_none() {
                 let minutes = match (session.held_from, session.held_until) {
                     (Some(from), Some(until)) => until.minutes_since(from) as i32,

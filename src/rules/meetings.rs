@@ -36,6 +36,38 @@ impl AttendanceMode {
     }
 }
 
+/// Since when, without a break, a group has kept at least so much; `None` where it keeps less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeptSince {
+    pub pseudonym: Option<Moment>,
+    pub named: Option<Moment>,
+}
+
+impl KeptSince {
+    /// What holds from `now` on, when the group goes from one mode to another.
+    pub fn changed(self, from: AttendanceMode, to: AttendanceMode, now: Moment) -> KeptSince {
+        let since = |least: AttendanceMode, so_far: Option<Moment>| {
+            (to >= least).then(|| so_far.filter(|_| from >= least).unwrap_or(now))
+        };
+        KeptSince {
+            pseudonym: since(AttendanceMode::Pseudonym, self.pseudonym),
+            named: since(AttendanceMode::Named, self.named),
+        }
+    }
+
+    /// The most that is kept of a meeting that began at `began`: the least that the group has kept at any moment since
+    /// then. Whoever came while heads were counted was asked for nothing more. `group`: what it keeps now.
+    pub fn mode_of(self, group: AttendanceMode, began: Moment) -> AttendanceMode {
+        let held = |since: Option<Moment>| since.is_some_and(|since| since <= began);
+        let then = match (held(self.named), held(self.pseudonym)) {
+            (true, _) => AttendanceMode::Named,
+            (false, true) => AttendanceMode::Pseudonym,
+            (false, false) => AttendanceMode::CountOnly,
+        };
+        then.min(group)
+    }
+}
+
 /// What counts for a member who chooses `own`: never more than the group keeps.
 pub fn check_mode(group: AttendanceMode, own: Option<AttendanceMode>) -> Result<AttendanceMode, Refusal> {
     if own.is_some_and(|own| own > group) {

@@ -223,12 +223,12 @@ pub fn update_reading(
 }
 
 /// Whom a facilitator can tick: of those who were expected at the session, whatever they are today, those whose mode
-/// lets them be. `group_mode`: the most that the group keeps.
+/// lets them be. `mode`: the most that is kept of the session.
 pub fn list_tickable<A: area::Group>(
     connection: &mut Connection,
     permit: &Permit<A>,
     session: &Session,
-    group_mode: AttendanceMode,
+    mode: AttendanceMode,
 ) -> Result<Tickable, Problem> {
     let roster = members::list_roster(connection, permit, session.starts_at)?;
     let chosen: Vec<(Id, Option<AttendanceMode>)> = member_rows::table
@@ -236,11 +236,11 @@ pub fn list_tickable<A: area::Group>(
         .filter(member_rows::id.eq_any(roster))
         .select((member_rows::id, member_rows::attendance_mode))
         .load(connection.with(permit))?;
-    let in_mode = |mode: AttendanceMode| {
-        let fits = chosen.iter().filter(move |(_, own)| group_mode.lowered_to(*own) == mode);
+    let kept_as = |wanted: AttendanceMode| {
+        let fits = chosen.iter().filter(move |(_, own)| mode.lowered_to(*own) == wanted);
         fits.map(|(member, _)| *member).collect::<Vec<Id>>()
     };
-    let (named, hidden) = (in_mode(AttendanceMode::Named), in_mode(AttendanceMode::Pseudonym));
+    let (named, hidden) = (kept_as(AttendanceMode::Named), kept_as(AttendanceMode::Pseudonym));
     let owners: Vec<Vec<u8>> = hidden.iter().map(|member| mark(connection, "pseudonyms", *member)).collect();
     let rows: Vec<(Id, Sealed)> = pseudonyms::table
         .filter(pseudonyms::group_id.eq(permit.group()))

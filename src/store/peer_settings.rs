@@ -2,16 +2,16 @@
 
 use diesel::prelude::*;
 
-use super::{columns::word_columns, connection::Connection, permit::Permit, schema::peer_settings};
+use super::{columns::word_columns, connection::Connection, permit::Permit, schema::peer_settings, sessions::Session};
 use crate::{
     policy::{act, area},
     problem::Problem,
     rules::{
         breaches::{BALLOT_MINIMUM, BreachPolicy, QUORUM_PERCENT},
-        meetings::AttendanceMode,
+        meetings::{AttendanceMode, KeptSince},
         terms::Windows,
     },
-    values::Id,
+    values::{Id, Moment},
 };
 
 word_columns!(AttendanceMode, BreachPolicy);
@@ -30,6 +30,33 @@ pub struct PeerSettings {
     pub ballot_minimum: i32,
     pub quorum_percent: i32,
     pub version: i32,
+    pseudonym_since: Option<Moment>,
+    named_since: Option<Moment>,
+}
+
+impl PeerSettings {
+    /// The most that is kept of who was at this session: never more than the group kept when it began, as it was planned
+    /// and as it was said to be held.
+    pub fn mode_of(&self, session: &Session) -> AttendanceMode {
+        let began = session.held_from.map_or(session.starts_at, |held_from| held_from.min(session.starts_at));
+        self.kept_since().mode_of(self.attendance_mode, began)
+    }
+
+    fn kept_since(&self) -> KeptSince {
+        KeptSince { pseudonym: self.pseudonym_since, named: self.named_since }
+    }
+}
+
+/// What is to be in the place of a group's settings.
+pub struct Agreed {
+    pub attendance_mode: AttendanceMode,
+    pub breach_policy: BreachPolicy,
+    pub proofs: bool,
+    pub preparing_hours: i32,
+    pub finishing_hours: i32,
+    pub reading_hours: i32,
+    pub ballot_minimum: i32,
+    pub quorum_percent: i32,
 }
 
 /// Those of a new group: the least is kept, and the answer to a breach is graduated.
@@ -57,27 +84,31 @@ pub fn find<A: area::Group>(connection: &mut Connection, permit: &Permit<A>) -> 
     Ok(peer_settings::table.find(permit.group()).select(PeerSettings::as_select()).first(connection.with(permit))?)
 }
 
-/// Puts these settings in the place of those whose version they carry.
+/// Puts other settings in the place of those that were read.
 pub fn update(
     connection: &mut Connection,
     permit: &Permit<act::ChangePeerSettings>,
-    settings: &PeerSettings,
+    kept: &PeerSettings,
+    agreed: &Agreed,
 ) -> Result<(), Problem> {
+    let since = kept.kept_since().changed(kept.attendance_mode, agreed.attendance_mode, connection.now);
     let changed = diesel::update(
         peer_settings::table
             .filter(peer_settings::group_id.eq(permit.group()))
-            .filter(peer_settings::version.eq(settings.version)),
+            .filter(peer_settings::version.eq(kept.version)),
     )
     .set((
-        peer_settings::attendance_mode.eq(settings.attendance_mode),
-        peer_settings::breach_policy.eq(settings.breach_policy),
-        peer_settings::proofs.eq(settings.proofs),
-        peer_settings::preparing_hours.eq(settings.preparing_hours),
-        peer_settings::finishing_hours.eq(settings.finishing_hours),
-        peer_settings::reading_hours.eq(settings.reading_hours),
-        peer_settings::ballot_minimum.eq(settings.ballot_minimum),
-        peer_settings::quorum_percent.eq(settings.quorum_percent),
-        peer_settings::version.eq(settings.version + 1),
+        peer_settings::attendance_mode.eq(agreed.attendance_mode),
+        peer_settings::breach_policy.eq(agreed.breach_policy),
+        peer_settings::proofs.eq(agreed.proofs),
+        peer_settings::preparing_hours.eq(agreed.preparing_hours),
+        peer_settings::finishing_hours.eq(agreed.finishing_hours),
+        peer_settings::reading_hours.eq(agreed.reading_hours),
+        peer_settings::ballot_minimum.eq(agreed.ballot_minimum),
+        peer_settings::quorum_percent.eq(agreed.quorum_percent),
+        peer_settings::version.eq(kept.version + 1),
+        peer_settings::pseudonym_since.eq(since.pseudonym),
+        peer_settings::named_since.eq(since.named),
     ))
     .execute(connection.with(permit))?;
     if changed == 0 { Err(Problem::Stale) } else { Ok(()) }

@@ -630,6 +630,8 @@ diesel::table! {
         ballot_minimum -> Integer,
         quorum_percent -> Integer,
         version -> Integer,
+        pseudonym_since -> Nullable<BigInt>,
+        named_since -> Nullable<BigInt>,
     }
 }
 

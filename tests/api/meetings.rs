@@ -27,7 +27,9 @@ pub struct Evening<'a> {
 }
 
 impl<'a> Evening<'a> {
+    /// Began an hour and a half ago, and after everything that was agreed before.
     pub fn new(world: &'a World) -> Evening<'a> {
+        world.server.db.clock.shift(91 * 60_000);
         Evening::at(world, world.server.db.clock.now().plus_minutes(-90))
     }
 
@@ -153,18 +155,20 @@ fn whoever_came_or_went_after_a_session_changes_nothing_about_who_was_expected()
 fn a_facilitator_cannot_tick_somebody_beyond_what_they_chose_nor_learn_what_that_is() {
     let world = World::new();
     let peer = &world.peer;
-    let evening = Evening::new(&world);
-    let third = world::member(&world.server, &peer.lead, &peer.id, "Third");
-    let refusal = |id: &str| {
+    let refused = |evening: &Evening, id: &str| {
         let answer = evening.record(5, &json!({"members": [id]}));
         answer.clone().refuses("/members/0");
         answer.text.replace(id, "…")
     };
-    let stranger = refusal(&Id::random().to_string());
     // Counted only, because the group keeps no more.
-    assert_eq!(refusal(&peer.member.id), stranger);
-    assert_eq!(evening.read()["to_tick"]["counted_only"], true);
+    let counted = Evening::new(&world);
+    let stranger = refused(&counted, &Id::random().to_string());
+    assert_eq!(refused(&counted, &peer.member.id), stranger);
+    assert_eq!(counted.read()["to_tick"]["counted_only"], true);
     keep(&world, "named");
+    let evening = Evening::new(&world);
+    let third = world::member(&world.server, &peer.lead, &peer.id, "Third");
+    let refusal = |id: &str| refused(&evening, id);
     choose(&world, &peer.member, &json!({"mode": "count_only"})).expect(200);
     choose(&world, &peer.second_member, &json!({"mode": "pseudonym", "pseudonym": "Heron"})).expect(200);
     assert_eq!(refusal(&peer.member.id), stranger);
@@ -183,6 +187,83 @@ fn a_facilitator_cannot_tick_somebody_beyond_what_they_chose_nor_learn_what_that
     assert_eq!(names(&evening.read()["present"]["pseudonyms"]), ["Heron"]);
     assert_eq!(mode_of(&world, &peer.second_member)["meetings"], 1);
     assert_eq!(mode_of(&world, &peer.member)["meetings"], 0);
+}
+
+#[test]
+fn a_meeting_that_was_counted_gets_no_names_when_the_group_keeps_more() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let began = server.db.clock.now().plus_minutes(-90);
+    let [recorded, unrecorded] = [0; 2].map(|_| Evening::at(&world, began));
+    let code = server.post(&peer.lead, &format!("{}/code", recorded.path), &json!({})).expect(200)["code"].clone();
+    let visit = server.request("POST", "/v1/visits").json(&json!({"code": code})).send().expect(201);
+    recorded.record(5, &json!({})).expect(200);
+    keep(&world, "pseudonym");
+    choose(&world, &peer.second_member, &json!({"mode": "pseudonym", "pseudonym": "Heron"})).expect(200);
+    let heron = ids(&Evening::new(&world).read()["to_tick"]["pseudonyms"]).pop_first().expect("a pseudonym");
+    keep(&world, "named");
+    let member = &peer.member.id;
+    for (evening, reason) in [(&recorded, json!("She was there.")), (&unrecorded, Value::Null)] {
+        for (who, pointer) in
+            [(json!({"members": [member]}), "/members/0"), (json!({"pseudonyms": [heron]}), "/pseudonyms/0")]
+        {
+            let mut body = evening.body(5, &who);
+            body["reason"] = reason.clone();
+            evening.send(&peer.lead, &body).refuses(pointer);
+        }
+        let to_tick = evening.read()["to_tick"].clone();
+        assert_eq!((&to_tick["counted_only"], &to_tick["members"]), (&json!(true), &json!([])));
+        assert_eq!(to_tick["pseudonyms"], json!([]));
+        let kept = server.get(&peer.lead, &format!("{}/attendances", evening.path)).expect(200);
+        assert_eq!(kept["items"], json!([]));
+    }
+    // Their own word about a visit makes no more of it either.
+    let claim = server.request("POST", &peer.path("/visits")).token(&peer.member.person.token);
+    claim.json(&json!({"visit_code": visit["visit_code"]})).send().expect(200);
+    assert_eq!(recorded.read()["present"]["members"], json!([]));
+    assert_eq!(mode_of(&world, &peer.member)["meetings"], 0);
+}
+
+#[test]
+fn a_meeting_is_not_named_because_it_is_said_to_have_begun_later() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let early = server.db.clock.now().plus_minutes(-5);
+    server.db.clock.shift(60_000);
+    keep(&world, "named");
+    // Planned for after they agreed, and begun before.
+    let evening = Evening::at(&world, server.db.clock.now().plus_minutes(2));
+    server.db.clock.shift(60 * 60_000);
+    let later = server.db.clock.now().plus_minutes(-50);
+    let record = |held_from: Moment, rest: &Value| {
+        let mut body = evening.body(4, rest);
+        body["held_from"] = json!(held_from);
+        evening.send(&peer.lead, &body)
+    };
+    let ticked = json!({"members": [peer.member.id]});
+    record(early, &ticked).refuses("/members/0");
+    record(early, &json!({})).expect(200);
+    let mut again = ticked.clone();
+    again["reason"] = json!("It began later.");
+    record(later, &again).refuses("/members/0");
+}
+
+#[test]
+fn what_was_agreed_again_holds_for_no_meeting_before() {
+    let world = World::new();
+    let peer = &world.peer;
+    keep(&world, "named");
+    let evening = Evening::new(&world);
+    let ticked = json!({"members": [peer.member.id]});
+    // What has nothing to do with it changes nothing about it.
+    change_settings(&world, &json!({"attendance_mode": "named", "proofs": false}));
+    assert_eq!(ids(&evening.read()["to_tick"]["members"]), set([&peer.member, &peer.second_member]));
+    keep(&world, "pseudonym");
+    keep(&world, "named");
+    assert_eq!(evening.read()["to_tick"]["counted_only"], false, "pseudonyms were kept all the while");
+    evening.record(3, &ticked).refuses("/members/0");
+    let next = Evening::new(&world);
+    next.record(3, &ticked).expect(200);
 }
 
 #[test]
@@ -257,10 +338,10 @@ fn the_same_submission_twice_is_one_meeting() {
 fn a_meeting_that_was_not_cannot_be_recorded() {
     let world = World::new();
     let (server, peer) = (&world.server, &world.peer);
+    let evening = Evening::new(&world);
     let now = server.db.clock.now();
     let tomorrow = Evening::at(&world, now.plus_days(1));
     tomorrow.record(3, &json!({})).expect(409);
-    let evening = Evening::new(&world);
     evening.record(3, &json!({"held_from": now.plus_minutes(30), "held_until": now.plus_minutes(60)})).expect(422);
     evening.record(3, &json!({"held_until": now.plus_minutes(60)})).refuses("/held_until");
     evening.record(3, &json!({"held_until": now.plus_minutes(-100)})).refuses("/held_until");
@@ -578,15 +659,22 @@ fn counting_heads_leaves_no_row_that_joins_a_person_and_a_session() {
             .filter(|row| names_id(row, &evening.session))
             .all(|row| names_id(row, &peer.lead.id.to_string()))
     );
-    // The search finds what is there.
+    // Whatever the group agrees later, that meeting was counted.
     keep(&world, "named");
     for member in members {
         choose(&world, member, &json!({"mode": null})).expect(200);
     }
-    let both = json!({"members": [peer.member.id, peer.second_member.id], "reason": "They want to be kept."});
-    evening.record(7, &both).expect(200);
-    let found: BTreeSet<String> = joins(&file, &people, &evening.session).into_iter().map(|(table, _)| table).collect();
+    let both = json!({"members": [peer.member.id, peer.second_member.id]});
+    let mut again = both.clone();
+    again["reason"] = json!("They want to be kept.");
+    evening.record(7, &again).refuses("/members/0");
+    assert_eq!(joins(&file, &people, &evening.session), []);
+    // The search finds what is there, at a meeting that began after they agreed.
+    let next = Evening::new(&world);
+    next.record(7, &both).expect(200);
+    let found: BTreeSet<String> = joins(&file, &people, &next.session).into_iter().map(|(table, _)| table).collect();
     assert_eq!(found, ["attendances".to_owned()].into());
+    assert_eq!(joins(&file, &people, &evening.session), []);
 }
 
 #[test]

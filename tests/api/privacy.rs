@@ -312,11 +312,18 @@ fn a_check_in_reaches_whom_its_author_chose_and_nobody_else() {
 fn record_evening(scene: &Scene) -> String {
     let (world, peer) = (&scene.world, &scene.world.peer);
     keep(world, "named");
-    let evening = Evening::new(world);
+    // A short one, after they agreed: whoever leads today's session still does.
+    world.server.db.clock.shift(10 * 60_000);
+    let now = world.server.db.clock.now();
+    let evening = Evening::at(world, now.plus_minutes(-9));
     let members = [&peer.member.id, &peer.second_member.id];
-    evening.record(4, &json!({"members": members})).expect(200);
-    let later = world.server.db.clock.now().plus_minutes(-80);
-    evening.record(5, &json!({"held_from": later, "members": members, "reason": "It began later."})).expect(200);
+    let record = |heads: i32, minutes: i64, rest: &Value| {
+        let mut body = evening.body(heads, rest);
+        (body["held_from"], body["held_until"]) = (json!(now.plus_minutes(-minutes)), json!(now));
+        evening.send(&peer.lead, &body).expect(200);
+    };
+    record(4, 8, &json!({"members": members}));
+    record(5, 6, &json!({"members": members, "reason": "It began later."}));
     evening.session
 }
 

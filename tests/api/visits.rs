@@ -261,12 +261,14 @@ fn a_claimed_visit_becomes_what_the_mode_allows_and_changes_no_count() {
 fn a_paper_names_no_group_and_says_nothing_that_is_not_on_it() {
     let world = World::new();
     let (server, peer) = (&world.server, &world.peer);
+    keep(&world, "named");
+    choose(&world, &peer.second_member, &json!({"mode": "pseudonym", "pseudonym": "Heron"})).expect(200);
     let evening = Evening::new(&world);
     let code = code(&evening);
     prove(&evening, &peer.member, &json!({"name": "Sam"})).refuses("/code");
     prove(&evening, &peer.member, &json!({"name": "Sam", "code": "AAAAAA"})).refuses("/code");
     prove(&evening, &peer.member, &json!({"name": "Sam Rivers", "code": code})).refuses("/name");
-    let other = Evening::new(&world);
+    let other = Evening::at(&world, server.db.clock.now().plus_minutes(-90));
     prove(&other, &peer.member, &json!({"name": "Sam", "code": code})).refuses("/code");
     let answer = prove(&evening, &peer.member, &json!({"name": "Jose\u{301}", "code": code}));
     let whole = format!("{:?} {}", answer.headers, answer.text);
@@ -286,8 +288,6 @@ fn a_paper_names_no_group_and_says_nothing_that_is_not_on_it() {
     server.db.clock.shift(3 * 60 * 60_000);
     prove(&evening, &peer.member, &json!({"name": "Sam", "code": code})).refuses("/code");
     assert!(is_valid(server, &paper["proof"], "José", &on));
-    keep(&world, "named");
-    choose(&world, &peer.second_member, &json!({"mode": "pseudonym", "pseudonym": "Heron"})).expect(200);
     let heron = evening.read()["to_tick"]["pseudonyms"][0]["id"].clone();
     evening.record(2, &json!({"members": [peer.member.id], "pseudonyms": [heron]})).expect(200);
     prove(&evening, &peer.member, &json!({"name": "M"})).expect(201);

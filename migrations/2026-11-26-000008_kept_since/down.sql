@@ -1,0 +1,3 @@
+DROP INDEX sessions_of_lead;
+ALTER TABLE peer_settings DROP COLUMN named_since;
+ALTER TABLE peer_settings DROP COLUMN pseudonym_since;
