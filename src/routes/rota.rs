@@ -194,7 +194,7 @@ pub struct MonthOfService {
     pub month: String,
     pub greeted: i32,
     pub set_up: i32,
-    /// Sessions that were facilitated under a term of their own.
+    /// Sessions that were held, and that you led: in turn, in a term for the whole group, or standing in.
     pub facilitated: i32,
 }
 

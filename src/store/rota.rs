@@ -754,12 +754,13 @@ pub fn insert_service(
     }
 }
 
-/// What the caller has done for the group, by month. A session that they facilitated counts once it is over.
+/// What the caller has done for the group, by month. A session counts that was held, and that they led: whatever they led
+/// it as, and nobody for whom a term was only meant.
 pub fn list_services<A: area::Group>(
     connection: &mut Connection,
     permit: &Permit<A>,
 ) -> Result<BTreeMap<String, Served>, Problem> {
-    let (own, group, now) = (own_member(permit)?, permit.group(), connection.now);
+    let (own, group) = (own_member(permit)?, permit.group());
     let mut months: BTreeMap<String, Served> = BTreeMap::new();
     let rows: Vec<(Service, String, i32)> = services::table
         .filter(services::member_id.eq(own))
@@ -773,17 +774,14 @@ pub fn list_services<A: area::Group>(
             Service::SetUp => served.set_up = times,
         }
     }
-    let facilitated: Vec<Moment> = standings::table
-        .inner_join(sessions::table.on(sessions::id.nullable().eq(standings::session_id)))
-        .filter(standings::account_id.eq(permit.account()))
-        .filter(standings::group_id.eq(group))
-        .filter(standings::until_at.le(now))
-        .filter(has_length())
-        .filter(sessions::state.ne(State::Cancelled))
-        .select(standings::from_at)
+    let facilitated: Vec<Moment> = sessions::table
+        .filter(sessions::led_by.eq(permit.account()))
+        .filter(sessions::group_id.eq(group))
+        .filter(sessions::state.eq(State::Held))
+        .select(sessions::starts_at)
         .load(connection.with(permit))?;
-    for from_at in facilitated {
-        months.entry(month_of(from_at.day_in(permit.zone()))).or_default().facilitated += 1;
+    for starts_at in facilitated {
+        months.entry(month_of(starts_at.day_in(permit.zone()))).or_default().facilitated += 1;
     }
     Ok(months)
 }

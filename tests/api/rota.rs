@@ -34,6 +34,19 @@ fn plan(server: &Server, group: &Group, days: i64) -> String {
     text(&plan_at(server, &group.lead, &group.id, now(server).plus_days(days), 60)["id"])
 }
 
+fn starts_at(server: &Server, by: &Person, group: &Group, session: &str) -> Moment {
+    let planned = server.get(by, &group.path(&format!("/sessions/{session}"))).expect(200);
+    serde_json::from_value(planned["starts_at"].clone()).unwrap()
+}
+
+/// Records a session that has been, as whoever leads it.
+fn hold(server: &Server, by: &Person, group: &Group, session: &str) {
+    let from = starts_at(server, by, group, session);
+    let path = group.path(&format!("/sessions/{session}"));
+    let body = json!({"held_from": from, "held_until": from.plus_minutes(60), "heads": 4});
+    server.change(by, "PUT", &format!("{path}/meeting"), &server.version(by, &path), &body).expect(200);
+}
+
 fn willing(server: &Server, member: &Member, group: &Group, absences: &Value) -> Answer {
     let body = json!({"willing": true, "absences": absences});
     server.request("PUT", &group.path("/availability")).token(&member.person.token).json(&body).send()
@@ -711,15 +724,14 @@ fn service_is_counted_by_month_and_read_by_nobody_else() {
             && entry["allowed"] == true
     });
     assert!(!by_member);
-    // A session that was facilitated counts when it is over.
+    // A session that they led counts when it was held.
     let session = plan(server, peer, 1);
-    let began: Moment = serde_json::from_value(
-        server.get(&peer.lead, &peer.path(&format!("/sessions/{session}"))).expect(200)["starts_at"].clone(),
-    )
-    .unwrap();
+    let began = starts_at(server, &peer.lead, peer, &session);
     give(server, peer, &session, &peer.second_member);
     assert_eq!(server.get(&peer.second_member.person, &path).expect(200), empty);
     server.travel_days(2);
+    assert_eq!(server.get(&peer.second_member.person, &path).expect(200), empty, "it was not held yet");
+    hold(server, &peer.second_member.person, peer, &session);
     let month = &began.day_in("UTC").to_string()[..7];
     let served = server.get(&peer.second_member.person, &path).expect(200);
     assert_eq!(served, json!({"items": [{"month": month, "greeted": 0, "set_up": 0, "facilitated": 1}]}));
@@ -727,6 +739,41 @@ fn service_is_counted_by_month_and_read_by_nobody_else() {
     world::leave(server, &peer.second_member, &peer.id);
     assert_eq!(server.get(&peer.second_member.person, &path).expect(200), served);
     server.post(&peer.second_member.person, &path, &json!({"service": "greeted"})).expect(403);
+}
+
+/// In months, how often one has facilitated.
+fn facilitated(server: &Server, who: &Person, group: &Group) -> i64 {
+    let services = server.get(who, &group.path("/services")).expect(200);
+    services["items"].as_array().unwrap().iter().map(|month| month["facilitated"].as_i64().unwrap()).sum()
+}
+
+#[test]
+fn a_meeting_counts_for_whoever_led_it_and_not_for_a_term_that_was_only_meant() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let join = |who: &Person, name: &str| {
+        let invited = server.post(&peer.co_lead, &peer.path("/members"), &json!({"name": name})).expect(201);
+        world::accept(server, who, &text(&invited["code"]));
+        world::move_to(server, &peer.co_lead, &peer.id, &text(&invited["id"]), "active");
+    };
+    let steward = peer.steward.as_ref().unwrap();
+    join(&peer.lead, "Lea");
+    join(steward, "Stew");
+    let [of_group, stood_in, never_held, called_off] = [1, 2, 3, 4].map(|days| plan(server, peer, days));
+    for session in [&stood_in, &never_held, &called_off] {
+        give(server, peer, session, &peer.second_member);
+    }
+    server.travel_days(6);
+    let [lead, steward, meant] = [&peer.lead, steward, &peer.second_member.person].map(|who| server.again(who));
+    // Whoever facilitates the whole group leads without a term for the one session; a steward stands in.
+    hold(server, &lead, peer, &of_group);
+    hold(server, &steward, peer, &stood_in);
+    let path = peer.path(&format!("/sessions/{called_off}"));
+    let version = server.version(&lead, &path);
+    let body = json!({"reason": "Snow."});
+    server.change(&lead, "POST", &format!("{path}/cancellation"), &version, &body).expect(200);
+    let counted = [&lead, &steward, &meant].map(|who| facilitated(server, who, peer));
+    assert_eq!(counted, [1, 1, 0]);
 }
 
 #[test]
