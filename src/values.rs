@@ -28,6 +28,10 @@ impl Id {
 
     /// The owner of what belongs to the installation as a whole.
     pub const INSTALLATION: Id = Id(Uuid::nil());
+
+    /// The account that is nobody's: in the place of whoever led a peer-led group and erased what leads to them. The same
+    /// for everybody who has gone, so that it joins nobody with anything.
+    pub const NOBODY: Id = Id(Uuid::max());
 }
 
 impl fmt::Display for Id {

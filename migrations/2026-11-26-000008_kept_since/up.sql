@@ -7,5 +7,6 @@ UPDATE peer_settings SET pseudonym_since = COALESCE((SELECT MAX(starts_at) + 1 F
 WHERE attendance_mode IN ('pseudonym', 'named');
 UPDATE peer_settings SET named_since = pseudonym_since WHERE attendance_mode = 'named';
 
--- Whoever led counts their own.
+-- Whoever led counts their own, and takes their name from it when they go.
 CREATE INDEX sessions_of_lead ON sessions (led_by, group_id, starts_at);
+CREATE INDEX invitations_of_maker ON invitations (created_by, group_id);

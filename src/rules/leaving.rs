@@ -91,9 +91,11 @@ pub const KEPT: [(&str, &str); 9] = [
     ("texts", "Topics and tips that you gave the group stay as texts that belong to nobody."),
     (
         "terms",
-        "Who led a group and when, and what was recorded as its lead or for an organization (sessions, licences, \
-         reports handled or made, suspensions), is kept under the account's id, which names nobody once the account \
-         is closed. Process notes of a closed account are kept and open to nobody.",
+        "That a group was led and when, and what was recorded as its lead (sessions, head counts, readings of the \
+         rules, hand-over notes, who was let in), stays. In the peer-led groups that were erased it leads to nobody: \
+         an id that is the same for everybody who has gone. In other groups and for an organization (licences, reports \
+         handled or made, suspensions too) it is kept under the account's id, which names nobody once the account is \
+         closed. Process notes of a closed account are kept and open to nobody.",
     ),
     (
         "access_log",
@@ -105,7 +107,8 @@ pub const KEPT: [(&str, &str); 9] = [
     (
         "open_cases",
         "While a report under a group's rules is open, the bare link to whom it is about stays until it is closed, \
-         whether or not there is one. What a report says stays with its case.",
+         whether or not there is one. What a report says stays with its case. Whoever made it follows its course by a \
+         keyed mark that tells nobody else who that is.",
     ),
     (
         "retries_and_backups",

@@ -6,7 +6,7 @@ use diesel::prelude::*;
 
 use super::{
     columns::Sealed,
-    connection::{Connection, insert_many},
+    connection::{Connection, insert_many, insert_unless_there},
     keys,
     permit::Permit,
     schema::{accounts, recovery_codes},
@@ -332,6 +332,28 @@ pub fn use_recovery_code(connection: &mut Connection, id: Id, hash: &[u8]) -> Re
     .set(recovery_codes::used_at.eq(now))
     .execute(connection.before_any_permit())?;
     Ok(used == 1)
+}
+
+/// Keeps that there is an account which is nobody's: closed ever since, without a name, and nobody signs in to it. Terms of
+/// those who have gone point to it.
+pub(super) fn keep_nobody<A: Act>(connection: &mut Connection, permit: &Permit<A>) -> Result<(), Problem> {
+    let row = (
+        accounts::id.eq(Id::NOBODY),
+        accounts::sign_in_key.eq(random::<32>().to_vec()),
+        accounts::sign_in_name.eq(Sealed(Vec::new())),
+        accounts::name.eq(Sealed(Vec::new())),
+        accounts::language.eq("und"),
+        accounts::zone.eq("UTC"),
+        accounts::password.eq(""),
+        accounts::second_factor_on.eq(false),
+        accounts::second_factor_step.eq(0),
+        // No moment of anybody's.
+        accounts::created_at.eq(Moment(0)),
+        accounts::closed_at.eq(Moment(0)),
+        accounts::version.eq(1),
+    );
+    insert_unless_there!(connection.with(permit), accounts::table, row)?;
+    Ok(())
 }
 
 /// Takes away everything by which the caller's account could be known or used. What is left is its id: others' records

@@ -286,6 +286,7 @@ pub fn find_subject_by_term<A: area::Group>(
     let found: Option<Id> = standings::table
         .filter(standings::id.eq(term))
         .filter(standings::group_id.eq(permit.group()))
+        .filter(standings::account_id.ne(Id::NOBODY))
         .select(standings::account_id)
         .first(connection.with(permit))
         .optional()?;

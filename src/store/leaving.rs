@@ -15,10 +15,11 @@ use super::{
     permit::Permit,
     schema::{
         absences, agreements, attendance_versions, attendances, breach_handlers, breach_reports, check_ins,
-        consequences, decision_voters, erased_totals, feeds, groups, idempotent_answers, invitations, licences,
-        measure_versions, measures, members as memberships, membership_intervals, organizations, progress_entries,
-        progress_entry_addenda, pseudonym_attendances, pseudonyms, referrals, refresh_tokens, services, sessions,
-        sign_ins, signatures, standings, term_offers, tips, topic_supports, topics,
+        consequences, decision_voters, erased_totals, feeds, groups, hand_overs, head_count_versions, head_counts,
+        idempotent_answers, invitations, licences, measure_versions, measures, members as memberships,
+        membership_intervals, organizations, progress_entries, progress_entry_addenda, pseudonym_attendances,
+        pseudonyms, readings, referrals, refresh_tokens, services, sessions, sign_ins, signatures, standings,
+        term_offers, tips, topic_supports, topics,
     },
     sealing::{Place, random},
     sign_ins as kept_sign_ins,
@@ -1097,6 +1098,7 @@ pub fn erase<A: Leaves>(connection: &mut Connection, permit: &Permit<A>, group: 
         fold_totals(connection, permit, membership)?;
         erase_content(connection, permit, membership, &mut erased)?;
         super::standings::end_bound(connection, permit, membership.group, permit.account())?;
+        release_lead(connection, permit, membership.group, &mut erased)?;
         idempotency::empty(connection, permit, membership.group)?;
         let waits = is_awaited(connection, permit, membership)?;
         if waits {
@@ -1432,6 +1434,82 @@ fn release_cases<A: Leaves>(
         .set(nobody)
         .execute(connection.with(permit))?;
     diesel::update(of_account).set(nobody).execute(connection.with(permit))?;
+    // Not counted either. What they had to hear is heard by those who are left, or by the privacy officers. What they
+    // reported belongs to nobody once it is closed, each time by another random mark: until then they follow its course.
+    let handled = breach_handlers::table.filter(breach_handlers::account_id.eq(account));
+    diesel::delete(handled.filter(breach_handlers::group_id.eq(group))).execute(connection.with(permit))?;
+    let reported: Vec<Id> = closed()
+        .filter(breach_reports::reporter.eq(reporter(connection, account)))
+        .filter(breach_reports::group_id.eq(group))
+        .select(breach_reports::id)
+        .load(connection.with(permit))?;
+    for report in reported {
+        diesel::update(breach_reports::table.find(report))
+            .set(breach_reports::reporter.eq(random::<32>().to_vec()))
+            .execute(connection.with(permit))?;
+    }
+    Ok(())
+}
+
+/// Puts nobody in the place of the account where it led the group, or recorded something there: the terms, meetings and
+/// counts stay. No term of theirs runs any more.
+fn release_lead<A: Leaves>(
+    connection: &mut Connection,
+    permit: &Permit<A>,
+    group: Id,
+    erased: &mut Erased,
+) -> Result<(), Problem> {
+    let (account, now) = (permit.account(), connection.now);
+    accounts::keep_nobody(connection, permit)?;
+    // Their codes could not be used any more, as they lead nothing here.
+    let made =
+        || invitations::table.filter(invitations::created_by.eq(account)).filter(invitations::group_id.eq(group));
+    diesel::update(made().filter(invitations::accepted_at.is_null()).filter(invitations::revoked_at.is_null()))
+        .set(invitations::revoked_at.eq(now))
+        .execute(connection.with(permit))?;
+    let held = standings::table.filter(standings::account_id.eq(account)).filter(standings::group_id.eq(group));
+    // Nothing is left to finish either: the stewards stand in at once.
+    let terms = diesel::update(held)
+        .set((standings::account_id.eq(Id::NOBODY), standings::cut_short.eq(true)))
+        .execute(connection.with(permit))?;
+    erased.note("terms", terms);
+
+    let mut links =
+        diesel::update(made()).set(invitations::created_by.eq(Id::NOBODY)).execute(connection.with(permit))?;
+    macro_rules! release {
+        ($($table:ident.$column:ident),+ $(,)?) => {$(
+            links += diesel::update($table::table.filter($table::$column.eq(account)).filter($table::group_id.eq(group)))
+                .set($table::$column.eq(Id::NOBODY))
+                .execute(connection.with(permit))?;
+        )+};
+        // Tables that find their rows by what they belong to.
+        ($($table:ident.$column:ident by $key:ident of $parent:ident),+ $(,)?) => {$(
+            let of_group = $parent::table.filter($parent::group_id.eq(group)).select($parent::id);
+            links += diesel::update(
+                $table::table.filter($table::$key.eq_any(of_group)).filter($table::$column.eq(account)),
+            )
+            .set($table::$column.eq(Id::NOBODY))
+            .execute(connection.with(permit))?;
+        )+};
+    }
+    release!(
+        sessions.led_by,
+        sessions.recorded_by,
+        sessions.created_by,
+        head_counts.recorded_by,
+        attendances.recorded_by,
+        membership_intervals.recorded_by,
+        agreements.published_by,
+        signatures.recorded_by,
+        signatures.withdrawn_by,
+    );
+    release!(
+        head_count_versions.recorded_by by session_id of sessions,
+        readings.recorded_by by session_id of sessions,
+        hand_overs.written_by by session_id of sessions,
+        attendance_versions.recorded_by by attendance_id of attendances,
+    );
+    erased.note("links_as_lead", links);
     Ok(())
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, RandomizedNonceKey};
 use circlekeeper::{
     policy::act,
-    store::{connection::Location, leaving, permit::authorize},
+    store::{access_log::verify_at, connection::Location, leaving, permit::authorize},
     values::{Id, Moment},
 };
 use data_encoding::{BASE64URL_NOPAD, HEXLOWER_PERMISSIVE};
@@ -16,7 +16,8 @@ use serde_json::{Value, json};
 use crate::{
     access_log::{literal, tamper},
     at_rest,
-    harness::{Answer, PASSWORD, Person, Server},
+    harness::{Answer, PASSWORD, Person, Server, masters},
+    meetings::{Evening, joins, keep},
     scene::{Scene, plan_at, text},
     world::{self, Group, Member, World},
 };
@@ -509,6 +510,184 @@ fn an_erasure_changes_no_count_and_leaves_no_link() {
     let statement = erase(server, &peer.second_member.person, None).expect(200);
     assert_eq!(statement["statement"]["totals_before"], statement["statement"]["totals_after"]);
     assert_eq!(traces.counts(), before);
+}
+
+/// The tables in which a row names one of these people and one of these places. None on PostgreSQL.
+fn joined(server: &Server, people: &[String], places: &[&String]) -> BTreeSet<String> {
+    let Some(file) = server.location.file() else { return BTreeSet::new() };
+    let tables = places.iter().flat_map(|place| joins(file, people, place)).map(|(table, _)| table);
+    tables.collect()
+}
+
+/// Somebody's account and membership of the peer-led group, as rows name them.
+fn names_of(who: &Person, member: &str) -> [String; 2] {
+    [who.id.to_string(), member.to_owned()]
+}
+
+/// A member who led the group for a while, and left a trace as its lead in every table that has one.
+struct Led {
+    who: Person,
+    /// The recorded meeting first.
+    sessions: Vec<String>,
+}
+
+impl Led {
+    fn of(world: &World) -> Led {
+        let (server, peer) = (&world.server, &world.peer);
+        let (one, two) = (&peer.member, &peer.second_member);
+        let who = one.person.clone();
+        keep(world, "named");
+        let invited = server.post(&peer.lead, &peer.path("/terms"), &json!({"standing": "facilitator"})).expect(201);
+        world::accept(server, &who, &text(&invited["code"]));
+        let rules = json!({"purpose": "ground_rules", "title": "Rules", "text": "We listen."});
+        let rules = server.post(&who, &peer.path("/agreements"), &rules).made();
+        // A newcomer whom they let in, and a code that nobody has used.
+        let newcomer = world::member(server, &who, &peer.id, "Newcomer");
+        server.post(&who, &peer.path("/terms"), &json!({"standing": "facilitator"})).expect(201);
+        let evening = Evening::new(world);
+        let meeting = |heads: i32, rest: &Value| evening.send(&who, &evening.body(heads, rest)).expect(200);
+        meeting(7, &json!({"members": [two.id], "rules": {"agreement": rules, "acknowledged": 6}}));
+        let corrected = json!({
+            "held_from": server.db.clock.now().plus_minutes(-80), "members": [two.id], "reason": "It began later.",
+            "rules": {"agreement": rules, "acknowledged": 6}
+        });
+        meeting(8, &corrected);
+        let note = json!({"text": "The key is at the front desk."});
+        let hand_over = format!("{}/hand-over", evening.path);
+        server.request("PUT", &hand_over).token(&who.token).json(&note).send().expect(200);
+        // One that they planned, and that is theirs to come.
+        let later = server.db.clock.now().plus_days(3);
+        let bound = text(&plan_at(server, &who, &peer.id, later, 60)["id"]);
+        let body = json!({"standing": "facilitator", "session": bound});
+        let invited = server.post(&peer.lead, &peer.path("/terms"), &body).expect(201);
+        world::accept(server, &who, &text(&invited["code"]));
+        let report = json!({"about": {"member": newcomer.id}, "text": "It was told outside."});
+        server.post(&two.person, &peer.path("/breach-reports"), &report).made();
+        end_whole_terms(world, &who);
+        Led { who, sessions: vec![evening.session, bound] }
+    }
+}
+
+/// Ends the terms of somebody for the whole group by hand, as an administrator.
+fn end_whole_terms(world: &World, who: &Person) {
+    let peer = &world.peer;
+    let terms = world.server.get(&world.administrator, &peer.path("/terms")).expect(200);
+    let terms = terms["items"].as_array().expect("terms").clone();
+    for term in terms.iter().filter(|term| term["account"] == who.id.to_string() && term["session"].is_null()) {
+        let path = peer.path(&format!("/terms/{}/end", text(&term["id"])));
+        world.server.request("POST", &path).token(&world.administrator.token).json(&json!({})).send().expect(204);
+    }
+}
+
+/// How many rows each table of the group's own course has, and what they add up to.
+fn course(server: &Server) -> Vec<String> {
+    let tables =
+        ["standings", "sessions", "head_counts", "head_count_versions", "readings", "hand_overs", "agreements"];
+    let counts = tables.map(|table| format!("(SELECT COUNT(*) FROM {table})")).to_vec();
+    let sums = ["(SELECT SUM(heads) FROM head_counts)", "(SELECT SUM(acknowledged) FROM readings)"].map(str::to_owned);
+    let of_others = "(SELECT COUNT(*) FROM attendance_versions)".to_owned();
+    let held = "(SELECT COUNT(*) FROM sessions WHERE led_by IS NOT NULL)".to_owned();
+    let asked = counts.into_iter().chain(sums).chain([of_others, held]);
+    asked.map(|what| found(&server.location, &format!("SELECT CAST({what} AS TEXT) AS line")).remove(0)).collect()
+}
+
+#[test]
+fn an_erasure_leaves_no_link_to_what_somebody_led() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let led = Led::of(&world);
+    let who = &led.who;
+    let people = names_of(who, &peer.member.id);
+    let places: Vec<&String> = led.sessions.iter().chain([&peer.id]).collect();
+    let before = joined(server, &people, &places);
+    let traces = [
+        "access_entries",
+        "agreements",
+        "attendance_versions",
+        "attendances",
+        "breach_handlers",
+        "head_count_versions",
+        "head_counts",
+        "hand_overs",
+        "invitations",
+        "members",
+        "membership_intervals",
+        "readings",
+        "sessions",
+        "standings",
+    ];
+    let missing: Vec<&str> = traces.into_iter().filter(|table| !before.contains(*table)).collect();
+    assert!(server.location.is_postgres() || missing.is_empty(), "no trace in {missing:?}: {before:?}");
+    let totals = course(server);
+
+    let answer = erase(server, who, Some(&peer.id)).expect(200);
+    assert_eq!(answer["statement"]["totals_before"], answer["statement"]["totals_after"]);
+    assert_eq!(answer["statement"]["removed"]["terms"], 2, "{answer}");
+    assert!(answer["statement"]["removed"]["links_as_lead"].as_i64().is_some_and(|links| links > 8), "{answer}");
+    // The account is open, and nothing but what the statement names leads from it to the group.
+    server.get(who, "/v1/account").expect(200);
+    assert_eq!(course(server), totals);
+    let left: BTreeSet<String> = ["access_entries".to_owned()].into();
+    let after = joined(server, &people, &places);
+    assert!(after.is_subset(&left), "{after:?}");
+    assert_eq!(verify_at(&server.location, &masters()).expect("a verdict").faults, Vec::<String>::new());
+    let own = export(server, who);
+    assert_eq!((&own["standings"], &own["memberships"]), (&json!([]), &json!([])));
+
+    // The group goes on: its meetings are read and corrected, and whoever comes next does not inherit who led.
+    let session = peer.path(&format!("/sessions/{}", led.sessions[0]));
+    let steward = peer.steward.as_ref().expect("a steward");
+    for path in ["/meeting", "/meeting/versions", "/hand-over", "/attendances"] {
+        server.get(&peer.lead, &format!("{session}{path}")).expect(200);
+    }
+    for path in ["/terms", "/rota", "/members", "/agreements", "/sessions", "/breach-reports"] {
+        server.get(steward, &peer.path(path)).expect(200);
+    }
+    server.post(steward, &peer.path("/rota/proposals"), &json!({"seed": 1})).expect(200);
+    let now = server.db.clock.now();
+    let body = json!({
+        "held_from": now.plus_minutes(-90), "held_until": now.plus_minutes(-30), "heads": 9,
+        "members": [peer.second_member.id], "reason": "One more was there."
+    });
+    let version = server.version(&peer.lead, &session);
+    server.change(&peer.lead, "PUT", &format!("{session}/meeting"), &version, &body).expect(200);
+    let led_by = found(
+        &server.location,
+        &format!(
+            "SELECT CAST(COUNT(*) AS TEXT) AS line FROM sessions WHERE led_by = {}",
+            literal(&server.location, &peer.lead.id.to_string())
+        ),
+    );
+    assert_eq!(led_by, ["0"]);
+}
+
+#[test]
+fn two_who_led_and_went_are_the_same_nobody() {
+    let world = World::new();
+    let (server, peer) = (&world.server, &world.peer);
+    let led = Led::of(&world);
+    let second = &peer.co_lead;
+    let invited = server.post(&peer.lead, &peer.path("/members"), &json!({"name": "Finch"})).expect(201);
+    world::accept(server, second, &text(&invited["code"]));
+    let evening = Evening::new(&world);
+    evening.send(second, &evening.body(3, &json!({}))).expect(200);
+    // Whoever leads the group ends that first.
+    erase(server, second, None).expect(409);
+    end_whole_terms(&world, second);
+    erase(server, &led.who, None).expect(200);
+    erase(server, second, None).expect(200);
+    let count = |sql: &str| found(&server.location, &format!("SELECT CAST(({sql}) AS TEXT) AS line")).remove(0);
+    assert_eq!(count("SELECT COUNT(DISTINCT led_by) FROM sessions"), "1");
+    assert_eq!(count("SELECT COUNT(*) FROM sessions WHERE led_by IS NOT NULL"), "2");
+    // Of an account without a password.
+    let terms =
+        count("SELECT COUNT(*) FROM standings WHERE account_id IN (SELECT id FROM accounts WHERE password = '')");
+    assert_eq!(terms, "3");
+    let places: Vec<&String> = [&peer.id, &evening.session].into_iter().chain(&led.sessions).collect();
+    for (who, member) in [(&led.who, &peer.member.id), (second, &text(&invited["id"]))] {
+        let left = joined(server, &names_of(who, member), &places);
+        assert!(left.is_empty() || left == ["access_entries".to_owned()].into(), "{left:?}");
+    }
 }
 
 #[test]

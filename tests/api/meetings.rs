@@ -587,7 +587,7 @@ fn names_id(row: &str, id: &str) -> bool {
 }
 
 /// Every row that names one of these people and the session: `(table, row)`.
-fn joins(file: &str, people: &[String], session: &str) -> Vec<(String, String)> {
+pub fn joins(file: &str, people: &[String], session: &str) -> Vec<(String, String)> {
     let tables = lines(file, "SELECT name AS line FROM sqlite_master WHERE type = 'table'");
     let found = tables.iter().flat_map(|table| rows_of(file, table).into_iter().map(move |row| (table.clone(), row)));
     found.filter(|(_, row)| names_id(row, session) && people.iter().any(|id| names_id(row, id))).collect()
