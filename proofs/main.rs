@@ -58,7 +58,7 @@ const PROOFS: &[Proof] = &[
     Proof {
         name: "idle",
         shows: "Idle connections and slow clients cost little, are ended in time, and keep nobody else waiting",
-        engines: &[Engine::Sqlite],
+        engines: &Engine::ALL,
         prove: idle::prove,
     },
     Proof {

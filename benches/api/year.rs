@@ -8,7 +8,7 @@ use std::{
 };
 
 use circlekeeper::{
-    identity::{Caller, Passwords},
+    identity::{Caller, hash_password},
     policy::{Kind, Standing, act},
     problem::Problem,
     rules::{
@@ -131,7 +131,7 @@ pub fn remove(file: &Path) {
 
 /// Fills a migrated database.
 pub fn fill(location: &Location, extent: &Extent) {
-    let hash = wait(Passwords::new(1).hash(SecretString::from(PASSWORD)));
+    let hash = hash_password(&SecretString::from(PASSWORD)).expect("a hash");
     let clock = Clock::default();
     clock.shift(-extent.days() * DAY);
     let db = Db::open(location, masters(), clock).expect("the database opens");

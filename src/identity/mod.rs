@@ -13,7 +13,7 @@ use std::{
 use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header, web::Data};
 
 pub use guesses::{Guesses, Try};
-pub use password::{Passwords, Verified, check_new_password, normalized};
+pub use password::{Passwords, Verified, check_new_password, hash_password, normalized};
 pub use token::{Tokens, hash_of, new_token};
 
 use crate::{problem::Problem, values::Id};

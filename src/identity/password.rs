@@ -14,8 +14,12 @@ use argon2::{
     password_hash::phc::{Output, PasswordHash},
 };
 use secrecy::{ExposeSecret, SecretString};
+#[cfg(target_os = "linux")]
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
 use thread_priority::{ThreadPriority, set_current_thread_priority};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::{problem::Problem, rules::Refusal};
@@ -25,24 +29,33 @@ use crate::{problem::Problem, rules::Refusal};
 const MEMORY_KIB: u32 = 19 * 1024;
 const PASSES: u32 = 2;
 
-/// How many requests may wait for a place to hash in; more are answered with 503.
-const WAITING: usize = 64;
+/// How many requests may wait for their turn; more are answered with 503.
+const WAITING: usize = 256;
+
+/// How many turns there are for each hash that is computed at the same time: the hashing threads are kept busy while others
+/// are looked up and written down.
+const TURNS: usize = 2;
 
 /// Bytes of a typed password beyond which it cannot be right.
 const LONGEST: usize = 2048;
 
-/// How much a hashing thread may have beside the others, of 99; niceness 9 where threads have one. A hash takes longer than
-/// whatever else a core does here, and those who are signed in do not wait for those who try to.
+/// How much the first hashing thread may have beside what answers requests, of 99; niceness 9 where threads have one.
 const PRIORITY: u8 = 25;
 
 /// Hashes and verifies on threads of its own, so many at a time: each hash holds 19 MiB, so an unbounded flood would hold
 /// gigabytes.
-#[derive(Clone)]
 pub struct Passwords {
     tasks: mpsc::Sender<Task>,
-    waiting: Arc<AtomicUsize>,
+    turns: Arc<Semaphore>,
+    waiting: AtomicUsize,
     /// Verified for unknown accounts, so that they take the same time.
-    dummy: Arc<str>,
+    dummy: String,
+}
+
+/// One of the few requests that may be about a password at a time, in the order in which they came. Whoever signs in holds it
+/// from the first look at the database to the last: what a flood costs beside its hashes is bounded by it too.
+pub struct Turn {
+    _held: OwnedSemaphorePermit,
 }
 
 type Task = Box<dyn FnOnce(&mut Memory) + Send>;
@@ -57,19 +70,47 @@ impl Passwords {
     pub fn new(at_once: usize) -> Passwords {
         let (tasks, queue) = mpsc::channel();
         let queue = Arc::new(Mutex::new(queue));
-        for _ in 0..at_once.max(1) {
+        for number in 0..at_once.max(1) {
             let queue = queue.clone();
-            std::thread::spawn(move || work_off(&queue));
+            std::thread::spawn(move || {
+                give_way(number == 0);
+                work_off(&queue);
+            });
         }
-        let dummy = hash("nobody's password").expect("a fixed password hashes").into();
-        Passwords { tasks, waiting: Arc::default(), dummy }
+        let dummy = hash("nobody's password").expect("a fixed password hashes");
+        Passwords {
+            tasks,
+            turns: Arc::new(Semaphore::new(TURNS * at_once.max(1))),
+            waiting: AtomicUsize::new(0),
+            dummy,
+        }
+    }
+
+    /// Waits until it is one's turn.
+    ///
+    /// # Errors
+    /// `Busy` when too many wait already.
+    pub async fn turn(&self) -> Result<Turn, Problem> {
+        struct Waiting<'a>(&'a AtomicUsize);
+        impl Drop for Waiting<'_> {
+            fn drop(&mut self) {
+                self.0.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
+        let _waiting = Waiting(&self.waiting);
+        if before >= WAITING {
+            return Err(Problem::Busy(2));
+        }
+        let held = self.turns.clone().acquire_owned().await;
+        held.map(|held| Turn { _held: held }).map_err(|_| Problem::Internal("no more passwords are judged".into()))
     }
 
     /// Whether the password is the one that was hashed; always false for `None`, after the same work.
-    pub async fn verify(&self, password: SecretString, kept: Option<String>) -> Result<Verified, Problem> {
+    pub async fn verify(&self, _: &Turn, password: SecretString, kept: Option<String>) -> Result<Verified, Problem> {
         let known = kept.is_some();
-        let kept = kept.unwrap_or_else(|| self.dummy.to_string());
-        self.bounded(move |memory| {
+        let kept = kept.unwrap_or_else(|| self.dummy.clone());
+        self.off_the_request(move |memory| {
             // No kept password is longer than 128 characters: what is far beyond is not worth its normalization.
             let typed = password.expose_secret();
             let password = if typed.len() > LONGEST { String::new() } else { normalized(typed) };
@@ -93,28 +134,16 @@ impl Passwords {
         .await
     }
 
-    pub async fn hash(&self, password: SecretString) -> Result<String, Problem> {
-        self.bounded(move |_| hash(&normalized(password.expose_secret()))).await
+    pub async fn hash(&self, _: &Turn, password: SecretString) -> Result<String, Problem> {
+        self.off_the_request(move |_| hash_password(&password)).await
     }
 
-    async fn bounded<T: Send + 'static>(
+    async fn off_the_request<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Memory) -> Result<T, Problem> + Send + 'static,
     ) -> Result<T, Problem> {
-        struct Waiting(Arc<AtomicUsize>);
-        impl Drop for Waiting {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        let before = self.waiting.fetch_add(1, Ordering::Relaxed);
-        let waiting = Waiting(self.waiting.clone());
-        if before >= WAITING {
-            return Err(Problem::Busy(2));
-        }
         let (sender, receiver) = oneshot::channel();
         let task = move |memory: &mut Memory| {
-            drop(waiting);
             // Whoever asked may have gone meanwhile.
             if !sender.is_closed() {
                 let _ = sender.send(work(memory));
@@ -126,12 +155,24 @@ impl Passwords {
     }
 }
 
-/// Does one task after the other, until nobody is there any more who could ask.
-fn work_off(queue: &Mutex<mpsc::Receiver<Task>>) {
-    // Where the system does not let it, hashes count as much as the rest.
-    if let Ok(priority) = PRIORITY.try_into() {
+/// Lets the others on a core go first: a hash takes longer than whatever else is done here, and those who are signed in do not
+/// wait for those who try to. One thread goes on, if slowly, however busy all cores are; the rest take what nobody else wants,
+/// where the system knows such threads. Where it does not let them, hashes count as much as the rest.
+fn give_way(goes_on: bool) {
+    if !goes_on && cfg!(target_os = "linux") {
+        #[cfg(target_os = "linux")]
+        let _ = set_thread_priority_and_policy(
+            thread_native_id(),
+            ThreadPriority::Min,
+            ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle),
+        );
+    } else if let Ok(priority) = PRIORITY.try_into() {
         let _ = set_current_thread_priority(ThreadPriority::Crossplatform(priority));
     }
+}
+
+/// Does one task after the other, until nobody is there any more who could ask.
+fn work_off(queue: &Mutex<mpsc::Receiver<Task>>) {
     let mut memory = Memory::default();
     loop {
         let next = queue.lock().unwrap_or_else(PoisonError::into_inner).recv();
@@ -173,6 +214,14 @@ pub enum Verified {
     Yes {
         rehashed: Option<String>,
     },
+}
+
+/// The hash that is kept of a password.
+///
+/// # Errors
+/// `Internal` when it cannot be computed.
+pub fn hash_password(password: &SecretString) -> Result<String, Problem> {
+    hash(&normalized(password.expose_secret()))
 }
 
 fn hash(password: &str) -> Result<String, Problem> {

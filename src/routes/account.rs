@@ -238,6 +238,7 @@ pub(super) async fn verify_own(
 ) -> Result<(), Problem> {
     let subject = db.installation().index("account", &caller.account.to_string());
     let asked = subject.clone();
+    let turn = passwords.turn().await?;
     let kept = db
         .read(move |connection| {
             let permit = authorize_own::<act::ChangeOwnAccount>(connection, &caller)?;
@@ -247,7 +248,7 @@ pub(super) async fn verify_own(
             accounts::find_password(connection, &permit)
         })
         .await?;
-    let is_right = matches!(passwords.verify(password, Some(kept)).await?, Verified::Yes { .. });
+    let is_right = matches!(passwords.verify(&turn, password, Some(kept)).await?, Verified::Yes { .. });
     let judged = db.write(move |connection| {
         if let Some(seconds) = sign_ins::find_pause(connection, std::slice::from_ref(&subject))? {
             return Ok(Err(Problem::TooMany(seconds)));
@@ -280,7 +281,7 @@ async fn change_password(
     let own = [account.sign_in_name.as_str(), account.name.as_str(), account.email.as_deref().unwrap_or("")];
     check_new_password(request.new_password.expose_secret(), "/new_password", &own)?;
     verify_own(&db, &passwords, caller, request.current_password, "/current_password").await?;
-    let hash = passwords.hash(request.new_password).await?;
+    let hash = passwords.hash(&passwords.turn().await?, request.new_password).await?;
     db.write(move |connection| {
         let permit = authorize_own::<act::ChangeOwnAccount>(connection, &caller)?;
         accounts::update_password(connection, &permit, &hash)?;

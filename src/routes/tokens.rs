@@ -1,5 +1,7 @@
 //! Signing in and out: tokens, their rotation, and invitations that become accounts.
 
+use std::time::Duration;
+
 use actix_web::web::{Data, Path};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -99,6 +101,10 @@ pub struct AcceptInvitation {
     pub code: Text<1, 60>,
 }
 
+/// How long somebody waits to be told that their name has a pause. It costs them a moment and the server nothing, and who asks
+/// again at once cannot do so thousands of times a second.
+const BEFORE_A_PAUSE: Duration = Duration::from_millis(250);
+
 pub fn register(api: &mut Api) {
     api.heading("Signing in");
     api.post::<act::AskInPublic, _, _>("/accounts", "Make an account with an invitation", create_account)
@@ -166,7 +172,7 @@ async fn create_account(
     let language = request.language.as_ref().map_or(language, ToString::to_string);
     let zone = request.zone.as_ref().map_or(zone, ToString::to_string);
     check_profile(&language, &zone, request.country.as_ref().map(|country| country.as_str()))?;
-    let hash = passwords.hash(request.password.clone()).await?;
+    let hash = passwords.hash(&passwords.turn().await?, request.password.clone()).await?;
     let key = db.installation().index("sign-in", &sign_in_name);
     db.write(move |connection| {
         let profile = Profile {
@@ -234,16 +240,25 @@ async fn sign_in(
     let here = db.installation().index("sign-in-here", &format!("{name}\0{}", address.0));
     let subjects = [here, key.clone(), db.installation().index("address", &address.0)];
     let asked = subjects.clone();
-    let credentials = db
+    let turn = passwords.turn().await?;
+    let found = db
         .read(move |connection| {
             if let Some(seconds) = sign_ins::find_pause(connection, &asked)? {
                 return Err(Problem::TooMany(seconds));
             }
             accounts::find_credentials(connection, &key)
         })
-        .await?;
+        .await;
+    let credentials = match found {
+        Err(problem @ Problem::TooMany(_)) => {
+            drop(turn);
+            tokio::time::sleep(BEFORE_A_PAUSE).await;
+            return Err(problem);
+        }
+        found => found?,
+    };
     let kept = credentials.as_ref().map(|credentials| credentials.password.clone());
-    let verified = passwords.verify(request.password.clone(), kept).await?;
+    let verified = passwords.verify(&turn, request.password.clone(), kept).await?;
     let lifetimes = *lifetimes.into_inner();
     // A failure is an answer here, not an error: it has to be committed with its count.
     let outcome = db

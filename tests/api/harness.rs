@@ -4,7 +4,7 @@ use std::{sync::OnceLock, thread::JoinHandle};
 
 use circlekeeper::{
     config::ServerConfig,
-    identity::{Caller, Tokens},
+    identity::{Caller, Tokens, hash_password},
     problem::Problem,
     server,
     store::{
@@ -309,11 +309,7 @@ impl Server {
     /// An account, signed in for a week, made past the hashing of its password.
     pub fn account(&self, name: &str) -> Person {
         static HASH: OnceLock<String> = OnceLock::new();
-        let hash = HASH.get_or_init(|| {
-            actix_web::rt::System::new()
-                .block_on(circlekeeper::identity::Passwords::new(1).hash(SecretString::from(PASSWORD)))
-                .expect("a hash")
-        });
+        let hash = HASH.get_or_init(|| hash_password(&SecretString::from(PASSWORD)).expect("a hash"));
         let sign_in_name = format!("{}-{}", name.to_lowercase().replace(' ', "."), Id::random());
         let key = self.db.installation().index("sign-in", &sign_in_name);
         let (named, signs_in, hash) = (name.to_owned(), sign_in_name.clone(), hash.clone());
