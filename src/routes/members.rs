@@ -264,6 +264,10 @@ async fn rename_member(
         command.expects(member.version)?;
         let request = command.body()?;
         if permit.kind() == Kind::PeerLed {
+            // Whoever is told of a case could give away in a name who reported it.
+            if permit.reach() == Reach::All {
+                breaches::check_no_subject(connection, &permit)?;
+            }
             // A refusal says that somebody of that name is there: not to whoever asks for many.
             let who = caller.account.to_string();
             guesses.begin(Try::Name, &who)?;

@@ -336,7 +336,7 @@ pub fn register(api: &mut Api) {
         suspend_person,
     )
     .takes::<SuspendPerson>(json!({"reason": "The licence is under review by the board."}))
-    .says("Nobody suspends themselves, nor anybody with whom they have a part in a peer-led group: another administrator does. The terms of somebody who is suspended do not count meanwhile, those of a group's only steward neither: invite another, `POST /groups/{group}/terms`.");
+    .says("Nobody suspends themselves, and whoever has a part in a peer-led group suspends nobody: another administrator does. The terms of somebody who is suspended do not count meanwhile, those of a group's only steward neither: invite another, `POST /groups/{group}/terms`.");
     api.delete::<act::SuspendPerson, _, _>(
         "/organizations/{organization}/people/{account}/suspension",
         "Lift a suspension",

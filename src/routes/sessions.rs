@@ -22,7 +22,10 @@ use crate::{
         attendance::{self, Held},
         groups::{Format, State as GroupState, check_zone},
         notes::check_draft,
-        sessions::{Delivered, Recording, State, check_delivery, check_holding, check_item, check_plannable, instant},
+        sessions::{
+            Delivered, Recording, State, check_delivery, check_holding, check_item, check_move, check_plannable,
+            instant,
+        },
     },
     store::{
         agenda_templates,
@@ -421,6 +424,9 @@ async fn change_session(db: Data<Db>, caller: Caller, path: Path<(Id, Id)>, comm
         command.expects(session.version)?;
         check_plannable(session.state)?;
         let plan = judged(connection, &permit, command.body()?)?;
+        if permit.kind() == Kind::PeerLed {
+            check_move(session.starts_at, plan.starts_at, connection.now)?;
+        }
         sessions::update_plan(connection, &permit, &session, &plan)?;
         let until_at = plan.starts_at.plus_minutes(i64::from(plan.minutes));
         standings::follow_session(connection, &permit, id, plan.starts_at, until_at)?;

@@ -195,10 +195,10 @@ pub fn check_reaches_nobody(text: &str) -> Result<(), Refusal> {
     let is_time =
         |word: &str| word.contains(':') && word.chars().all(|letter| letter.is_numeric() || ":,;.–-".contains(letter));
     let rows = text.split_whitespace().map(|word| if is_time(word) { ";" } else { word }).collect::<Vec<_>>().join(" ");
-    let is_between = |letter: char| letter.is_whitespace() || "+-–./()".contains(letter);
+    let is_between = |letter: char| letter.is_whitespace() || "+-‐‑–—./()_=*~".contains(letter);
     let rows = rows.split(|letter: char| !letter.is_numeric() && !is_between(letter));
     let longest = rows.map(|row| row.chars().filter(|letter| letter.is_numeric()).count()).max();
-    if text.split_whitespace().any(is_address) || longest >= Some(SHORTEST_NUMBER) {
+    if text.contains("://") || text.split_whitespace().any(is_address) || longest >= Some(SHORTEST_NUMBER) {
         return Err(Refusal::field(
             "/text",
             "says how to reach somebody: write of keys, room and material, and of nobody",

@@ -47,6 +47,14 @@ pub fn check_plannable(state: State) -> Result<(), Refusal> {
     }
 }
 
+/// A meeting of peers that has begun stays where it is: what may be kept of it goes by when it began.
+pub fn check_move(kept: Moment, moved: Moment, now: Moment) -> Result<(), Refusal> {
+    match kept <= now && moved != kept {
+        true => Err(Refusal::clash("The session has begun: cancel it, and plan another one.")),
+        false => Ok(()),
+    }
+}
+
 /// Judges holding a session from `from` until `until`.
 pub fn check_holding(state: State, from: Moment, until: Option<Moment>, now: Moment) -> Result<(), Refusal> {
     if state == State::Cancelled {

@@ -1120,17 +1120,18 @@ pub(super) fn is_told_subject<A: area::Group>(
     Ok(cases > 0)
 }
 
-/// The groups of the organization in which a case about the caller, of which they were told, is open.
-pub(super) fn list_told_groups<A: area::Organization>(
+/// Whether a case about the caller, of which they were told, is open anywhere in the organization.
+pub(super) fn is_told_somewhere<A: area::Organization>(
     connection: &mut Connection,
     permit: &Permit<A>,
-) -> Result<Vec<Id>, Problem> {
-    Ok(breach_reports::table
+) -> Result<bool, Problem> {
+    let cases: i64 = breach_reports::table
         .filter(is_told_case_about(permit.account()))
         .filter(breach_reports::state.ne(State::Closed))
         .filter(breach_reports::organization_id.eq(permit.organization()))
-        .select(breach_reports::group_id)
-        .load(connection.with(permit))?)
+        .count()
+        .get_result(connection.with(permit))?;
+    Ok(cases > 0)
 }
 
 /// Its subject was told: an account, or whoever a membership belongs to.
@@ -1148,9 +1149,9 @@ fn is_told_case_about(account: Id) -> _ {
 ///
 /// # Errors
 /// `Conflict` for whoever was told of such a case in the group.
-pub fn check_no_subject(connection: &mut Connection, permit: &Permit<act::CloseGroup>) -> Result<(), Problem> {
+pub fn check_no_subject<A: area::Group>(connection: &mut Connection, permit: &Permit<A>) -> Result<(), Problem> {
     match is_told_subject(connection, permit)? {
-        true => Err(Problem::Conflict("A case about you is open in this group: somebody else closes it.".into())),
+        true => Err(Problem::Conflict("A case about you is open in this group: somebody else does this.".into())),
         false => Ok(()),
     }
 }

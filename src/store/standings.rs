@@ -86,15 +86,6 @@ pub struct PersonStanding {
     pub until_at: Option<Moment>,
 }
 
-/// A group in which somebody belongs or stands, or did.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
-    pub group: Id,
-    pub is_peer_led: bool,
-    /// Whether they do now, or will.
-    pub is_current: bool,
-}
-
 /// As whom a group knows somebody who leads it, or did.
 #[derive(Clone, Debug)]
 pub struct Named {
@@ -172,7 +163,7 @@ pub fn list_own(
 ///
 /// # Errors
 /// `NotFound` for an office that has ended or that the permit does not reach; `Conflict` for that of the last
-/// administrator, also when two go at once, and for somebody else's while a case about the caller is open: its privacy
+/// administrator or privacy officer, also when two go at once, and for somebody else's while a case about the caller is open: its privacy
 /// officer could be meant.
 pub fn end_office(connection: &mut Connection, permit: &Permit<act::EndOffice>, id: Id) -> Result<(), Problem> {
     let now = connection.now;
@@ -188,16 +179,14 @@ pub fn end_office(connection: &mut Connection, permit: &Permit<act::EndOffice>, 
         .optional()?;
     let is_reached = |office: &Office| permit.reach() == Reach::All || office.account == permit.account();
     let office = office.filter(is_reached).ok_or(Problem::NotFound)?;
-    if office.account != permit.account() && !breaches::list_told_groups(connection, permit)?.is_empty() {
+    if office.account != permit.account() && breaches::is_told_somewhere(connection, permit)? {
         return Err(Problem::Conflict("A case about you is open: another administrator ends the office.".into()));
     }
-    if office.standing == Standing::Administrator {
-        let administrators = list_administrators(connection, permit)?;
-        if !administrators.iter().any(|other| other.id != id) {
-            return Err(Problem::Conflict(
-                "An organization keeps at least one administrator: invite another one first.".into(),
-            ));
-        }
+    if !list_holders(connection, permit, office.standing)?.iter().any(|other| other.id != id) {
+        return Err(Problem::Conflict(
+            "An organization keeps at least one administrator and one privacy officer: invite another one first."
+                .into(),
+        ));
     }
     diesel::update(standings::table.find(id))
         .set((standings::until_at.eq(now.max(office.from_at)), standings::version.eq(office.version + 1)))
@@ -217,15 +206,17 @@ pub fn lock_organization<A: area::Organization>(
     Ok(())
 }
 
-/// The offices of those who can administrate the organization at this moment.
-pub(super) fn list_administrators<A: area::Organization>(
+/// Who holds an office of the organization at this moment.
+pub(super) fn list_holders<A: area::Organization>(
     connection: &mut Connection,
     permit: &Permit<A>,
+    office: Standing,
 ) -> Result<Vec<Office>, Problem> {
     let now = connection.now;
     Ok(standings::table
         .filter(standings::organization_id.eq(permit.organization()))
-        .filter(standings::standing.eq(Standing::Administrator))
+        .filter(standings::standing.eq(office))
+        .filter(standings::group_id.is_null())
         .filter(holds_at(now))
         .select(Office::as_select())
         .load(connection.with(permit))?)
@@ -307,6 +298,7 @@ pub fn list_known<A: area::Organization>(
     let mut known: Vec<Id> = standings::table
         .filter(standings::organization_id.eq(permit.organization()))
         .filter(standings::account_id.eq_any(accounts))
+        .filter(standings::account_id.ne(Id::NOBODY))
         .select(standings::account_id)
         .load(connection.with(permit))?;
     // Whether it is this organization is asked of each group that was found: as a condition, it makes SQLite begin with
@@ -322,54 +314,28 @@ pub fn list_known<A: area::Organization>(
     Ok(known)
 }
 
-/// The groups of the organization in which an account belongs or stands, or did.
-pub(super) fn list_parts<A: area::Organization>(
+/// Whether the caller belongs to a peer-led group of the organization, or leads one.
+pub(super) fn has_part_among_peers<A: area::Organization>(
     connection: &mut Connection,
     permit: &Permit<A>,
-    account: Id,
-) -> Result<Vec<Part>, Problem> {
-    let now = connection.now;
-    let terms: Vec<(Option<Id>, Standing, Moment, Option<Moment>)> = standings::table
-        .filter(standings::organization_id.eq(permit.organization()))
-        .filter(standings::account_id.eq(account))
-        .filter(standings::group_id.is_not_null())
-        .select((standings::group_id, standings::standing, standings::from_at, standings::until_at))
-        .load(connection.with(permit))?;
-    let belonging: Vec<(Id, Kind, Membership, bool)> = members::table
-        .inner_join(groups::table.on(groups::id.eq(members::group_id)))
-        .filter(members::account_id.eq(account))
-        .select((groups::id, groups::kind, members::state, groups::organization_id.eq(permit.organization())))
-        .load(connection.with(permit))?;
-    let led = terms.into_iter().filter_map(|(group, standing, from_at, until_at)| {
-        Some(Part {
-            group: group?,
-            is_peer_led: matches!(standing, Standing::Steward | Standing::Facilitator),
-            is_current: until_at.is_none_or(|until| until > now && until > from_at),
-        })
-    });
-    let belonged = belonging.into_iter().filter(|(.., is_here)| *is_here).map(|(group, kind, state, _)| Part {
-        group,
-        is_peer_led: kind == Kind::PeerLed,
-        is_current: state.takes_a_place(),
-    });
-    Ok(led.chain(belonged).collect())
-}
-
-/// Whether the account is a privacy officer of the organization, or will be.
-pub(super) fn watches<A: area::Organization>(
-    connection: &mut Connection,
-    permit: &Permit<A>,
-    account: Id,
 ) -> Result<bool, Problem> {
     let now = connection.now;
-    let offices: i64 = standings::table
+    let terms: i64 = standings::table
         .filter(standings::organization_id.eq(permit.organization()))
-        .filter(standings::account_id.eq(account))
-        .filter(standings::standing.eq(Standing::PrivacyOfficer))
+        .filter(standings::account_id.eq(permit.account()))
+        .filter(standings::standing.eq_any([Standing::Steward, Standing::Facilitator]))
         .filter(lasts_beyond(now))
         .count()
         .get_result(connection.with(permit))?;
-    Ok(offices > 0)
+    let belonging: Vec<(Id, Kind, Membership)> = members::table
+        .inner_join(groups::table.on(groups::id.eq(members::group_id)))
+        .filter(members::account_id.eq(permit.account()))
+        .select((groups::organization_id, groups::kind, members::state))
+        .load(connection.with(permit))?;
+    let is_here = |(organization, kind, state): &(Id, Kind, Membership)| {
+        *organization == permit.organization() && *kind == Kind::PeerLed && state.takes_a_place()
+    };
+    Ok(terms > 0 || belonging.iter().any(is_here))
 }
 
 /// The group's terms that have not ended, in the order in which they were given.

@@ -10,10 +10,13 @@ use super::{
     permit::{Permit, concerns},
     schema::suspensions,
     sealing::Place,
-    sign_ins,
-    standings::{self, Part},
+    sign_ins, standings,
 };
-use crate::{policy::act, problem::Problem, values::Id};
+use crate::{
+    policy::{Standing, act},
+    problem::Problem,
+    values::Id,
+};
 
 const REASON: &str = "suspensions.reason";
 
@@ -21,9 +24,8 @@ const REASON: &str = "suspensions.reason";
 /// earlier one stays kept.
 ///
 /// # Errors
-/// `Conflict` for oneself, for somebody of a peer-led group of one's own, for somebody of a group, and for a privacy
-/// officer, while a case about the caller is open, and for the last administrator, also when two suspend each other at
-/// once; `NotFound` for an account that neither stands nor stood in the organization.
+/// `Conflict` for oneself, by whoever has a part in a peer-led group or is told of a case that is open, and for the last
+/// administrator or privacy officer, also when two suspend each other at once; `NotFound` for an account that neither stands nor stood in the organization.
 pub fn insert(
     connection: &mut Connection,
     permit: &Permit<act::SuspendPerson>,
@@ -35,15 +37,19 @@ pub fn insert(
     if account == permit.account() {
         return Err(Problem::Conflict("Nobody suspends themselves.".into()));
     }
+    check_apart(connection, permit)?;
     if standings::list_known(connection, permit, &[account])?.is_empty() {
         return Err(Problem::NotFound);
     }
-    check_apart(connection, permit, account)?;
     standings::lock_organization(connection, permit)?;
-    let administrators = standings::list_administrators(connection, permit)?;
-    let is_administrator = administrators.iter().any(|office| office.account == account);
-    if is_administrator && administrators.iter().all(|office| office.account == account) {
-        return Err(Problem::Conflict("The last administrator of an organization cannot be suspended.".into()));
+    for office in [Standing::Administrator, Standing::PrivacyOfficer] {
+        let holders = standings::list_holders(connection, permit, office)?;
+        let is_held = holders.iter().any(|held| held.account == account);
+        if is_held && holders.iter().all(|held| held.account == account) {
+            return Err(Problem::Conflict(
+                "The last administrator and the last privacy officer of an organization cannot be suspended.".into(),
+            ));
+        }
     }
     end(connection, permit, account)?;
     let id = Id::in_order();
@@ -61,24 +67,13 @@ pub fn insert(
     sign_ins::end_for_suspension(connection, permit, account)
 }
 
-/// Nobody judges, from an office, somebody with whom they belong to a peer-led group. It is refused always, so that the
-/// refusal tells of no report, and so that whoever fears one is no faster than it. Whoever is told of a case keeps from
-/// those of its group also after they left it themselves.
-fn check_apart(connection: &mut Connection, permit: &Permit<act::SuspendPerson>, account: Id) -> Result<(), Problem> {
-    let own = standings::list_parts(connection, permit, permit.account())?;
-    let theirs = standings::list_parts(connection, permit, account)?;
-    let told = breaches::list_told_groups(connection, permit)?;
-    let is_peer = |part: &Part| part.is_peer_led && part.is_current;
-    let is_shared = |part: &Part| is_peer(part) && own.iter().any(|own| own.group == part.group && is_peer(own));
-    if theirs.iter().any(|part| is_shared(part) || told.contains(&part.group)) {
+/// Nobody judges, from an office, those with whom they belong to a peer-led group. Nor anybody else meanwhile: a refusal that
+/// depended on whom they name would say who belongs to it, and one that came with a report would tell of the report. Whoever is
+/// told of a case keeps from it also after they left the group.
+fn check_apart(connection: &mut Connection, permit: &Permit<act::SuspendPerson>) -> Result<(), Problem> {
+    if standings::has_part_among_peers(connection, permit)? || breaches::is_told_somewhere(connection, permit)? {
         return Err(Problem::Conflict(
-            "Nobody suspends a person with whom they have, or had, a part in a group: another administrator does."
-                .into(),
-        ));
-    }
-    if !told.is_empty() && standings::watches(connection, permit, account)? {
-        return Err(Problem::Conflict(
-            "A case about you is open: another administrator suspends a privacy officer.".into(),
+            "Whoever has, or had, a part in a peer-led group suspends nobody: another administrator does.".into(),
         ));
     }
     Ok(())

@@ -1301,8 +1301,9 @@ fn an_administrator_whom_a_case_is_about_silences_nobody_of_the_group() {
     let office = format!("/v1/organizations/{}/offices/{office}", world.organization);
     server.request("DELETE", &office).token(&subject.token).send().expect(409);
     server.get(&more[0].person, &peer.path("")).expect(200);
-    // Those of other groups as before, and everybody by somebody else.
-    suspend(&world, subject, world.led.co_lead.id).expect(204);
+    // Nobody at all, so that no refusal tells who belongs to the group; everybody by somebody else.
+    suspend(&world, subject, world.led.co_lead.id).expect(409);
+    suspend(&world, subject, Id::random()).expect(409);
     suspend(&world, &other, more[1].person.id).expect(204);
     // When it is over, so is this.
     step(server, steward(&world), &path, "finding", &json!({"finding": "no_breach", "text": "Both were heard."}))
@@ -1312,7 +1313,28 @@ fn an_administrator_whom_a_case_is_about_silences_nobody_of_the_group() {
 }
 
 #[test]
-fn nobody_whom_a_case_is_about_closes_the_group_under_it() {
+fn the_last_who_hears_of_reports_cannot_go_nor_be_sent_away() {
+    let world = World::new();
+    let (server, officer) = (&world.server, &world.privacy_officer);
+    let people = format!("/v1/organizations/{}/people?limit=200", world.organization);
+    let listed = server.get(&world.administrator, &people).expect(200);
+    let id = officer.id.to_string();
+    let held = listed["items"].as_array().expect("people").iter().find(|person| person["account"] == id);
+    let office = text(&held.expect("the officer")["standings"][0]["id"]);
+    let office = format!("/v1/organizations/{}/offices/{office}", world.organization);
+    let end = |who: &Person| server.request("DELETE", &office).token(&who.token).send();
+    for who in [officer, &world.administrator] {
+        end(who).expect(409);
+    }
+    suspend(&world, &world.administrator, officer.id).expect(409);
+    let second = server.account("Paul Privacy");
+    world::accept(server, &second, &world::invite(server, world.organization, Standing::PrivacyOfficer));
+    end(officer).expect(204);
+    suspend(&world, &world.administrator, second.id).expect(409);
+}
+
+#[test]
+fn nobody_whom_a_case_is_about_closes_the_group_under_it_or_renames_anybody() {
     let (world, _) = circle_of(World::new());
     let (server, peer, subject) = (&world.server, &world.peer, steward(&world));
     let about = json!({"term": term_of(server, peer, subject)});
@@ -1326,6 +1348,10 @@ fn nobody_whom_a_case_is_about_closes_the_group_under_it() {
     turn(subject, "opening").expect(200);
     open_vote(&world, &peer.lead, &made, &["no_consequence", "note"]);
     turn(subject, "closing").expect(409);
+    // Nor does a name give away whom they take for the reporter.
+    let reporter = peer.path(&format!("/members/{}", peer.second_member.id));
+    let version = server.version(subject, &reporter);
+    server.change(subject, "PUT", &format!("{reporter}/name"), &version, &json!({"name": "Traitor"})).expect(409);
     turn(&world.administrator, "closing").expect(200);
 }
 

@@ -217,6 +217,11 @@ fn a_meeting_that_was_counted_gets_no_names_when_the_group_keeps_more() {
         let kept = server.get(&peer.lead, &format!("{}/attendances", evening.path)).expect(200);
         assert_eq!(kept["items"], json!([]));
     }
+    // Nor does moving a meeting that has begun to after the raising.
+    let later = server.db.clock.now().plus_minutes(1).timestamp().to_zoned(jiff::tz::TimeZone::UTC);
+    let plan = json!({"starts_local": later.strftime("%Y-%m-%dT%H:%M").to_string(), "zone": "UTC", "minutes": 60});
+    let version = server.version(&peer.lead, &unrecorded.path);
+    server.change(&peer.lead, "PUT", &unrecorded.path, &version, &plan).expect(409);
     // Their own word about a visit makes no more of it either.
     let claim = server.request("POST", &peer.path("/visits")).token(&peer.member.person.token);
     claim.json(&json!({"visit_code": visit["visit_code"]})).send().expect(200);

@@ -643,6 +643,8 @@ fn a_note_that_says_how_to_reach_somebody_is_refused() {
         "She cried last week; ring her on 312-555-0188.",
         "Ring (0)20 7946 0018 for the key.",
         "＋49 30 901820 has the key",
+        "312_555‐0142 opens",
+        "The key is at https://t.me/samk",
         "The key is with maria.k@example.org",
     ] {
         let refused = leave_note(server, &peer.lead, peer, &session, text).expect(422);

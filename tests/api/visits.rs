@@ -104,13 +104,19 @@ fn nobody_was_at_a_meeting_that_is_hours_away() {
     server.db.clock.shift(60 * 60_000);
     prove().expect(201);
     ask(server, "/proofs", &json!({"visit_code": visit, "name": "Sam"})).expect(201);
-    // Put off by a day, and the code with it.
+    // Put off by a day before it begins, and the code with it.
+    let at = server.db.clock.now().plus_minutes(30);
+    let planned = scene::plan_at(server, &peer.lead, &peer.id, at, 60);
+    let path = peer.path(&format!("/sessions/{}", text(&planned["id"])));
+    let code = text(&server.post(&peer.lead, &format!("{path}/code"), &json!({})).expect(200)["code"]);
+    drop_in(server, &code);
     let version = server.version(&peer.lead, &path);
     let local = at.plus_days(1).timestamp().to_zoned(jiff::tz::TimeZone::UTC).strftime("%Y-%m-%dT%H:%M").to_string();
     let moved = json!({"title": planned["title"], "starts_local": local, "minutes": 60});
     server.change(&peer.lead, "PUT", &path, &version, &moved).expect(200);
     ask(server, "/visits", &json!({"code": code})).refuses("/code");
-    prove().expect(409);
+    let early = json!({"name": "Sam", "code": code});
+    server.post(&peer.member.person, &format!("{path}/proofs"), &early).expect(409);
 }
 
 #[test]
