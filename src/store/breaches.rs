@@ -1112,8 +1112,7 @@ pub(super) fn is_told_subject<A: area::Group>(
     permit: &Permit<A>,
 ) -> Result<bool, Problem> {
     let cases: i64 = breach_reports::table
-        .filter(is_told_case_about(permit.account()))
-        .filter(breach_reports::state.ne(State::Closed))
+        .filter(is_open_case_told_to(permit.account()))
         .filter(breach_reports::group_id.eq(permit.group()))
         .count()
         .get_result(connection.with(permit))?;
@@ -1126,23 +1125,24 @@ pub(super) fn is_told_somewhere<A: area::Organization>(
     permit: &Permit<A>,
 ) -> Result<bool, Problem> {
     let cases: i64 = breach_reports::table
-        .filter(is_told_case_about(permit.account()))
-        .filter(breach_reports::state.ne(State::Closed))
+        .filter(is_open_case_told_to(permit.account()))
         .filter(breach_reports::organization_id.eq(permit.organization()))
         .count()
         .get_result(connection.with(permit))?;
     Ok(cases > 0)
 }
 
-/// Its subject was told: an account, or whoever a membership belongs to.
+/// It is open, and its subject was told: an account, or whoever a membership belongs to.
 #[auto_type]
-fn is_told_case_about(account: Id) -> _ {
+fn is_open_case_told_to(account: Id) -> _ {
     let own: own_members = own_members(account);
+    let closed: State = State::Closed;
     breach_reports::subject_account_id
         .eq(account)
         .or(breach_reports::subject_member_id.eq_any(own))
         .assume_not_null()
         .and(breach_reports::told_at.is_not_null())
+        .and(breach_reports::state.ne(closed))
 }
 
 /// Refuses what would silence the others while a case about the caller is open.

@@ -163,8 +163,8 @@ pub fn list_own(
 ///
 /// # Errors
 /// `NotFound` for an office that has ended or that the permit does not reach; `Conflict` for that of the last
-/// administrator or privacy officer, also when two go at once, and for somebody else's while a case about the caller is open: its privacy
-/// officer could be meant.
+/// administrator or privacy officer, also when two go at once, and for somebody else's while a case about the caller is
+/// open: its privacy officer could be meant.
 pub fn end_office(connection: &mut Connection, permit: &Permit<act::EndOffice>, id: Id) -> Result<(), Problem> {
     let now = connection.now;
     concerns(connection, permit, None, Some(id));

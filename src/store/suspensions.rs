@@ -25,7 +25,8 @@ const REASON: &str = "suspensions.reason";
 ///
 /// # Errors
 /// `Conflict` for oneself, by whoever has a part in a peer-led group or is told of a case that is open, and for the last
-/// administrator or privacy officer, also when two suspend each other at once; `NotFound` for an account that neither stands nor stood in the organization.
+/// administrator or privacy officer, also when two suspend each other at once; `NotFound` for an account that neither
+/// stands nor stood in the organization.
 pub fn insert(
     connection: &mut Connection,
     permit: &Permit<act::SuspendPerson>,
